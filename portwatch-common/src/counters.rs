@@ -1,0 +1,34 @@
+//! Per-CPU counters: what the hooks saw and what became of it.
+
+/// Index into the per-CPU `COUNTERS` array.
+///
+/// After detaching, `Seen == Submitted + Lost + Filtered` over the attempts.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counter {
+    /// Attempts that ended while every hook was attached.
+    Seen = 0,
+    /// Attempts handed to the ring buffer.
+    Submitted = 1,
+    /// Attempts that found no room in the ring buffer or in the table of calls in flight.
+    Lost = 2,
+    /// Attempts that the user's filters left out.
+    Filtered = 3,
+    /// Records of processes (exec, first bind, exit) handed to the ring buffer.
+    ProcessSubmitted = 4,
+    /// Records of processes that found no room.
+    ProcessLost = 5,
+    /// Calls whose entry could not be remembered (the in-flight table was full).
+    InflightFailed = 6,
+    /// Owners of connections overwritten by another connection's owner.
+    OwnerEvicted = 7,
+    /// Socket records (listening, closed) handed to the ring buffer.
+    SocketSubmitted = 8,
+    /// Socket records that found no room.
+    SocketLost = 9,
+    /// Listeners for which the index had no room.
+    IndexFull = 10,
+}
+
+/// How many counters there are.
+pub const COUNTERS: u32 = 11;

@@ -1,0 +1,54 @@
+//! Records of the ring buffer, one file a subject.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+pub mod attempt;
+pub mod holder;
+pub mod owner;
+pub mod process;
+pub mod socket;
+
+/// What a record is about.
+#[repr(u16)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// [`attempt::Attempt`]: a `bind()` or `listen()` has ended, without a walk of the bind table.
+    Attempt = 1,
+    /// [`attempt::Conflict`]: it has ended with `EADDRINUSE`, and the bind table was walked.
+    Conflict = 2,
+    /// [`process::Process`]: what a process is, at exec or at its first attempt.
+    Process = 3,
+    /// [`process::Exit`]: a process has ended.
+    Exit = 4,
+    /// [`socket::SocketChange`]: a TCP socket listens, or is gone.
+    Socket = 5,
+}
+
+impl Kind {
+    /// The kind with this number; `None` for a number of another version.
+    #[must_use]
+    pub const fn from_raw(raw: u16) -> Option<Self> {
+        match raw {
+            1 => Some(Self::Attempt),
+            2 => Some(Self::Conflict),
+            3 => Some(Self::Process),
+            4 => Some(Self::Exit),
+            5 => Some(Self::Socket),
+            _ => None,
+        }
+    }
+}
+
+/// First bytes of every record.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Header {
+    /// When the record was made: `CLOCK_BOOTTIME`, nanoseconds.
+    pub boot_ns: u64,
+    /// [`Kind`].
+    pub kind: u16,
+    /// Length of the whole record in bytes.
+    pub len: u16,
+    /// The CPU that made it.
+    pub cpu: u32,
+}

@@ -1,0 +1,42 @@
+//! Who a connection belongs to, kept in the kernel for as long as its port is taken.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// What the owner did when it was recorded.
+pub mod role {
+    /// It called `connect()`: the port is a source port.
+    pub const CONNECTED: u32 = 1;
+    /// It closed the connection.
+    pub const CLOSED: u32 = 2;
+}
+
+/// A slot of the direct-mapped `OWNERS` array, indexed by the low bits of the socket's cookie.
+///
+/// The writer clears both cookies, writes the rest, then sets them; a reader that sees both equal to the cookie that it
+/// looks for has a whole record. Another cookie means that the record was overwritten (counted as evicted).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Owner {
+    /// The full cookie.
+    pub cookie: u64,
+    /// When `connect()` was called (`CLOCK_BOOTTIME`, ns); 0 when that was not seen.
+    pub connected_ns: u64,
+    /// When it was closed (`CLOCK_BOOTTIME`, ns); 0 when that was not seen.
+    pub closed_ns: u64,
+    /// Start time of the process (`CLOCK_BOOTTIME`, ns).
+    pub start_boot_ns: u64,
+    /// `kernfs` id of its cgroup.
+    pub cgroup_id: u64,
+    /// Process id.
+    pub tgid: u32,
+    /// Parent's process id.
+    pub ppid: u32,
+    /// Real user id.
+    pub uid: u32,
+    /// Bit set of [`role`]: what was seen of it.
+    pub roles: u32,
+    /// Name of the process's leader thread.
+    pub comm: [u8; 16],
+    /// The full cookie again.
+    pub cookie_again: u64,
+}

@@ -1,0 +1,189 @@
+//! An attempt to get a port, and what was in its way.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    number::Big,
+    process::{Holder, Owner, Process},
+    socket::{Address, Proto, SocketOption, State},
+    verdict::{Certainty, Clause, Verdict},
+};
+
+/// Which call it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Op {
+    /// `bind()`.
+    Bind,
+    /// `listen()` on a socket that has a port.
+    Listen,
+    /// `listen()` on a socket without a port.
+    Autobind,
+}
+
+impl Op {
+    /// As JSON and text spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bind => "bind",
+            Self::Listen => "listen",
+            Self::Autobind => "autobind",
+        }
+    }
+}
+
+/// The socket that the attempt was made on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketId {
+    /// The descriptor.
+    pub fd: Option<i32>,
+    /// Inode, as `/proc/PID/fd` shows it.
+    pub inode: Option<u64>,
+    /// Cookie, as `ss -e` shows it (there in hexadecimal); `None` while the kernel has given it none.
+    pub cookie: Option<Big>,
+}
+
+/// What the verdict used beside the options and the sockets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// When the call began: nanoseconds since boot; `None` when its entry was not seen.
+    pub began_boot_ns: Option<Big>,
+    /// The uid that the kernel compares for `SO_REUSEPORT`: fixed when the socket was created.
+    pub socket_uid: Option<u32>,
+    /// Interface index of `SO_BINDTODEVICE`, 0 for none.
+    pub device_index: u32,
+    /// The port the socket already had.
+    pub already_bound: bool,
+    /// The automatic port range, both ends included.
+    pub port_range: Option<[u16; 2]>,
+    /// The requested port is in `ip_local_reserved_ports`.
+    pub port_reserved: Option<bool>,
+    /// `ip_unprivileged_port_start`.
+    pub unprivileged_port_start: Option<u32>,
+    /// The caller had `CAP_NET_BIND_SERVICE` in its effective set.
+    pub cap_net_bind_service: bool,
+    /// The call came through `io_uring`.
+    pub io_uring: bool,
+    /// The entry of the call was not seen.
+    pub entry_unseen: bool,
+    /// The address was read when the call returned (it was not in memory before).
+    pub address_read_late: bool,
+}
+
+/// A call that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Which call.
+    pub op: Op,
+    /// `"ok"`, or the errno's name.
+    pub result: String,
+    /// 0, or the errno.
+    pub errno: u32,
+    /// Protocol.
+    pub proto: Proto,
+    /// The address as requested; for the unix family the path, with a leading `@` for an abstract name.
+    pub addr: Option<String>,
+    /// The port as requested (0: any); `None` where there is none.
+    pub port: Option<u16>,
+    /// The port that the socket has now.
+    pub bound_port: Option<u16>,
+    /// Inode of the socket's network namespace.
+    pub netns: Option<u32>,
+    /// `SO_BINDTODEVICE`.
+    pub device: Option<String>,
+    /// Options of the socket.
+    pub options: Vec<SocketOption>,
+    /// Who called.
+    pub process: Process,
+    /// On which socket.
+    pub socket: SocketId,
+    /// What the verdict used.
+    pub facts: Facts,
+    /// What came of it, if it failed.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// What a failed attempt has beside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Sockets on the port, those that conflict first; the primary is what to act on.
+    pub blockers: Vec<Blocker>,
+    /// How many sockets were on the port, by state; `None` when the table was not walked.
+    pub blocker_counts: Option<BlockerCounts>,
+    /// `None` for an errno that says everything by itself.
+    pub verdict: Option<Verdict>,
+    /// The story that this failure belongs to.
+    pub episode: Option<u64>,
+}
+
+/// A socket on the requested port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocker {
+    /// Its state.
+    pub state: State,
+    /// Of a mini-socket: `time_wait` or `fin_wait2`.
+    pub substate: Option<State>,
+    /// Where it is bound.
+    pub local: Address,
+    /// Where it is connected.
+    pub remote: Option<Address>,
+    /// Its options.
+    pub options: Vec<SocketOption>,
+    /// The uid that the kernel compares.
+    pub uid: Option<u32>,
+    /// Inode; `None` without a `struct socket` (nobody can reach it).
+    pub inode: Option<u64>,
+    /// Cookie; `None` while the kernel has given it none.
+    pub cookie: Option<Big>,
+    /// Since when it has the port (RFC 3339); `None` when that was before tracing, or was not seen.
+    pub since: Option<String>,
+    /// Scope of a link-local address; `None` where there is none.
+    pub scope_id: Option<u32>,
+    /// `SO_BINDTODEVICE`.
+    pub device: Option<String>,
+    /// Interface index of `SO_BINDTODEVICE`, 0 for none.
+    pub device_index: u32,
+    /// Of a `TIME_WAIT`: time left, a lower bound.
+    pub expires_in_ms: Option<u64>,
+    /// Its port was picked by `connect()`: true or false where that is known.
+    pub connected_out: Option<bool>,
+    /// The kernel made it for itself.
+    pub kernel_socket: bool,
+    /// The one to act on first.
+    pub primary: bool,
+    /// It stands in the way by the kernel's rule; `None` when a deciding fact is missing.
+    pub conflicts: Option<bool>,
+    /// It took the port after the attempt began, so it cannot have refused it.
+    pub came_later: bool,
+    /// The clause of the rule.
+    pub clause: Clause,
+    /// How sure it is.
+    pub certainty: Certainty,
+    /// Who it belongs to.
+    pub owner: Option<Owner>,
+    /// Who has a descriptor of it now.
+    pub holders: Vec<Holder>,
+}
+
+/// How many sockets were on the port in this namespace, by state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "named after the states")]
+pub struct BlockerCounts {
+    pub listen: u32,
+    pub bound: u32,
+    pub established: u32,
+    pub syn_sent: u32,
+    pub syn_recv: u32,
+    pub close_wait: u32,
+    pub fin_wait1: u32,
+    pub fin_wait2: u32,
+    pub last_ack: u32,
+    pub closing: u32,
+    pub time_wait: u32,
+    /// There were more: the numbers are lower bounds.
+    pub truncated: bool,
+    /// More sockets than `blockers` shows.
+    pub blockers_truncated: bool,
+}

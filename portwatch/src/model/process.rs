@@ -1,0 +1,95 @@
+//! A process, as far as it is known.
+
+use serde::{Deserialize, Serialize};
+
+use super::number::Big;
+
+/// A process. `pid` and `start_boot_ns` together name it for good: a pid alone is reused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Process id, as the initial pid namespace numbers it.
+    pub pid: u32,
+    /// The thread that acted; `None` where only the process is known.
+    pub tid: Option<u32>,
+    /// Parent's process id when this was recorded.
+    pub ppid: Option<u32>,
+    /// Name of the process (its leader thread). May hold any bytes that are not NUL, made valid UTF-8.
+    pub comm: String,
+    /// The executable's path.
+    pub exe: Option<String>,
+    /// Arguments.
+    pub cmdline: Option<Vec<String>>,
+    /// Real user id.
+    pub uid: Option<u32>,
+    /// Its name.
+    pub user: Option<String>,
+    /// Start: nanoseconds since boot, suspend included (`CLOCK_BOOTTIME`).
+    pub start_boot_ns: Option<Big>,
+    /// Path of its control group.
+    pub cgroup: Option<String>,
+    /// systemd unit, from the control group.
+    pub unit: Option<String>,
+    /// Container, from the control group.
+    pub container: Option<Container>,
+    /// Inode of its network namespace.
+    pub netns: Option<u32>,
+}
+
+impl Process {
+    /// True if both are the same process: same pid and, where both know it, the same start.
+    ///
+    /// Starts are compared at 10 ms: `/proc/PID/stat` has ticks of `USER_HZ`, the kernel nanoseconds.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        const TICK_NS: u64 = 10_000_000;
+        self.pid == other.pid
+            && match (self.start_boot_ns, other.start_boot_ns) {
+                (Some(a), Some(b)) => a.0 / TICK_NS == b.0 / TICK_NS,
+                _ => true,
+            }
+    }
+}
+
+/// A container that a control group's path names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// Its id, as the path has it.
+    pub id: String,
+    /// What runs it, where the path says so: docker, containerd, crio, podman, lxc, kubernetes.
+    pub runtime: Option<String>,
+    /// Uid of its Kubernetes pod.
+    pub pod: Option<String>,
+}
+
+/// How it is known who a blocking socket belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// Its bind, connect or close was seen.
+    Observed,
+    /// It held the socket when tracing started.
+    Snapshot,
+    /// It holds the socket now: its descriptors were looked through.
+    Iterator,
+}
+
+/// Who a blocking socket belongs to, alive or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The process.
+    #[serde(flatten)]
+    pub process: Process,
+    /// Whether it lives; `None` when that cannot be told.
+    pub alive: Option<bool>,
+    /// How it is known.
+    pub source: Source,
+}
+
+/// A process that has a descriptor of the blocking socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The process.
+    pub process: Process,
+    /// Its descriptor.
+    pub fd: u32,
+}

@@ -1,0 +1,122 @@
+//! A line of the log.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{attempt::Attempt, number::Big, verdict::Cause};
+
+/// Version of the records. A change that breaks a reader raises it.
+pub const SCHEMA: u32 = 1;
+
+/// A record: what every line has, and what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Position in the log, from 1. The order of events; times may step back between CPUs.
+    pub seq: u64,
+    /// Wall clock: RFC 3339, UTC, nanoseconds.
+    pub time: String,
+    /// Nanoseconds since boot.
+    pub boot_ns: Big,
+    /// The rest.
+    pub body: Body,
+}
+
+/// What a record is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// First in every log: what is traced, and what cannot be known.
+    Start(Box<Start>),
+    /// A bind or listen attempt.
+    Attempt(Box<Attempt>),
+    /// Something was lost.
+    Lost(Lost),
+    /// Last: totals.
+    Stop(Stop),
+}
+
+/// First in every log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// Version of portwatch.
+    pub version: String,
+    /// Host name.
+    pub host: String,
+    /// Changes with every boot: `boot_ns` of two logs compare only when it is the same.
+    pub boot_id: Option<String>,
+    /// Kernel release.
+    pub kernel: String,
+    /// Machine architecture.
+    pub arch: String,
+    /// What is seen, and through what.
+    pub hooks: BTreeMap<String, Hook>,
+    /// What cannot be known here, and why.
+    pub degraded: Vec<Degradation>,
+    /// Filters in force.
+    pub filters: Filters,
+}
+
+/// A capability and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hook {
+    /// `fexit`, `tracepoint`, `iterator`, `proc`.
+    pub tier: String,
+    /// Attach points.
+    pub attached: Vec<String>,
+}
+
+/// A fact that is not to be had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Degradation {
+    /// Short name of what is lost.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Filters, as the user gave them; `None` and empty mean everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filters {
+    /// Ports and ranges.
+    pub ports: Vec<[u16; 2]>,
+    /// Protocols.
+    pub proto: Vec<String>,
+    /// Process.
+    pub pid: Option<u32>,
+    /// Name.
+    pub comm: Option<String>,
+    /// Failures only.
+    pub failures: bool,
+}
+
+/// Something was lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// What: `attempt`, `process`, `socket`, `output`.
+    pub kind: String,
+    /// How many.
+    pub count: u64,
+    /// Not before: RFC 3339.
+    pub from: String,
+    /// Not after: RFC 3339.
+    pub to: String,
+}
+
+/// Last in every log. `seen == submitted + lost + filtered`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// Attempts that ended while tracing.
+    pub seen: u64,
+    /// Attempts handed over by the kernel.
+    pub submitted: u64,
+    /// Attempts for which there was no room.
+    pub lost: u64,
+    /// Attempts that the filters left out.
+    pub filtered: u64,
+    /// Runs of a hook that the kernel itself skipped; `None` where it keeps no count.
+    pub missed: Option<u64>,
+    /// Failures with `EADDRINUSE`, by cause, and other failures with a verdict.
+    pub failures: BTreeMap<Cause, u64>,
+    /// What was dropped for room: by kind.
+    pub evicted: BTreeMap<String, u64>,
+}
