@@ -16,8 +16,6 @@ pub struct Config {
     pub filter_comm: u32,
     /// Non-zero: successful attempts are not streamed.
     pub failures_only: u32,
-    /// The loader's own tgid: its own binds are never streamed.
-    pub self_tgid: u32,
     /// Non-zero: the kernel compares the owner of the socket's inode (before 6.18), else `sk_uid`.
     pub uid_from_inode: u32,
     /// Non-zero: the local port range is one `u32`, `high << 16 | low` (since 6.8), else two `int`s.
@@ -26,10 +24,13 @@ pub struct Config {
     pub cgroup_subsys_count: u32,
     /// Indices into `css_set.subsys`, in the order in which a non-root cgroup is looked for.
     pub cgroup_subsys: [u32; 4],
-    /// Reserved, zero.
-    pub reserved: u32,
     /// The name to look for when [`Config::filter_comm`] is set, padded with NUL.
     pub comm: [u8; 16],
+}
+
+impl Config {
+    /// Everything is streamed: what the object contains before the loader has filled it in.
+    pub const NONE: Self = zerocopy::transmute!([0u8; size_of::<Self>()]);
 }
 
 /// Bits of [`Config::filter_protos`].

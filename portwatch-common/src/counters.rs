@@ -22,13 +22,9 @@ pub enum Counter {
     InflightFailed = 6,
     /// Owners of connections overwritten by another connection's owner.
     OwnerEvicted = 7,
-    /// Socket records (listening, closed) handed to the ring buffer.
-    SocketSubmitted = 8,
-    /// Socket records that found no room.
-    SocketLost = 9,
-    /// Listeners for which the index had no room.
-    IndexFull = 10,
+    /// Bound sockets for which the index had no room; the walk may still find them.
+    IndexFull = 8,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = 11;
+pub const COUNTERS: u32 = 9;

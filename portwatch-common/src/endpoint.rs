@@ -24,3 +24,8 @@ pub struct Endpoint {
     /// `sin6_scope_id` as the caller gave it; 0 for IPv4 and where it is not known.
     pub scope_id: u32,
 }
+
+impl Endpoint {
+    /// Nothing is known.
+    pub const NONE: Self = Self { addr: [0; 16], family: 0, port: 0, scope_id: 0 };
+}

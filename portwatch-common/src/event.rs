@@ -20,8 +20,6 @@ pub enum Kind {
     Process = 3,
     /// [`process::Exit`]: a process has ended.
     Exit = 4,
-    /// [`socket::SocketChange`]: a TCP socket listens, or is gone.
-    Socket = 5,
 }
 
 impl Kind {
@@ -33,7 +31,6 @@ impl Kind {
             2 => Some(Self::Conflict),
             3 => Some(Self::Process),
             4 => Some(Self::Exit),
-            5 => Some(Self::Socket),
             _ => None,
         }
     }

@@ -303,12 +303,10 @@ offsets! {
     req_opcode: optional Member("io_kiocb", "opcode");
     /// File of a request.
     req_file: optional Member("io_kiocb", "file");
-    /// Descriptor, until the file is found.
-    req_cqe_fd: optional Member("io_kiocb", "cqe.fd");
+    /// Result of a request.
+    req_result: optional Member("io_kiocb", "cqe.res");
     /// Data kept while the request is under way.
     req_async_data: optional Member("io_kiocb", "async_data");
-    /// Task that submitted.
-    req_task: optional Member("io_kiocb", "tctx.task"), else Member("io_kiocb", "task");
     /// Address in the data of a request.
     io_msghdr_addr: optional Member("io_async_msghdr", "addr");
     /// Value of `IORING_OP_BIND` (6.11).

@@ -45,6 +45,11 @@ pub struct Netns {
     pub unprivileged_port_start: u32,
 }
 
+impl Netns {
+    /// Nothing was read.
+    pub const NONE: Self = Self { range_low: 0, range_high: 0, unprivileged_port_start: 0 };
+}
+
 /// Length of a `sockaddr` that is kept: `sizeof(struct sockaddr_storage)`.
 pub const SOCKADDR_LEN: usize = 128;
 

@@ -23,3 +23,8 @@ pub struct Holder {
     /// The socket. With a zero address in the kernel, the row only tells the time.
     pub socket: Socket,
 }
+
+impl Holder {
+    /// Nothing is known.
+    pub const NONE: Self = zerocopy::transmute!([0u8; size_of::<Self>()]);
+}

@@ -25,8 +25,6 @@ pub struct Owner {
     pub closed_ns: u64,
     /// Start time of the process (`CLOCK_BOOTTIME`, ns).
     pub start_boot_ns: u64,
-    /// `kernfs` id of its cgroup.
-    pub cgroup_id: u64,
     /// Process id.
     pub tgid: u32,
     /// Parent's process id.
@@ -39,4 +37,20 @@ pub struct Owner {
     pub comm: [u8; 16],
     /// The full cookie again.
     pub cookie_again: u64,
+}
+
+impl Owner {
+    /// Nothing was recorded.
+    pub const NONE: Self = Self {
+        cookie: 0,
+        connected_ns: 0,
+        closed_ns: 0,
+        start_boot_ns: 0,
+        tgid: 0,
+        ppid: 0,
+        uid: 0,
+        roles: 0,
+        comm: [0; 16],
+        cookie_again: 0,
+    };
 }

@@ -10,8 +10,6 @@ use super::Header;
 pub struct Task {
     /// When the process (its leader thread) started: `CLOCK_BOOTTIME`, ns.
     pub start_boot_ns: u64,
-    /// `kernfs` id of its cgroup in the hierarchy that was chosen.
-    pub cgroup_id: u64,
     /// Effective capabilities.
     pub cap_effective: u64,
     /// Process id, as the initial pid namespace numbers it.

@@ -2,7 +2,6 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::Header;
 use crate::endpoint::Endpoint;
 
 /// `TCP_ESTABLISHED` and its siblings of `include/net/tcp_states.h`.
@@ -105,24 +104,7 @@ pub struct Socket {
     pub reserved: u8,
 }
 
-/// What happened to a socket in [`SocketChange`].
-pub mod change {
-    /// It began to listen.
-    pub const LISTENING: u32 = 1;
-    /// A socket that was bound by its program has been destroyed: its port is given back.
-    pub const RELEASED: u32 = 2;
-}
-
-/// A TCP socket began to listen, or gave its port back.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-pub struct SocketChange {
-    /// The common header.
-    pub header: Header,
-    /// The socket.
-    pub socket: Socket,
-    /// The process in whose context it happened; not always the owner.
-    pub tgid: u32,
-    /// [`change`].
-    pub change: u32,
+impl Socket {
+    /// Nothing is known.
+    pub const NONE: Self = zerocopy::transmute!([0u8; size_of::<Self>()]);
 }

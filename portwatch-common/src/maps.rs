@@ -1,0 +1,47 @@
+//! Keys, values and sizes of the maps that both sides touch.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Calls that can be under way at the same time.
+pub const IN_FLIGHT_ENTRIES: u32 = 16_384;
+/// Slots of the owner array; a power of two. 72 bytes each.
+pub const OWNER_SLOTS: u32 = 1 << 17;
+/// Slots of the array of processes whose record was sent; a power of two.
+pub const PROCESS_SLOTS: u32 = 1 << 14;
+/// 64-bit words of the port bitmap.
+pub const PORT_WORDS: u32 = 65_536 / 64;
+
+/// A process whose record was sent, and the state in which it was.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct ProcessSlot {
+    /// Start time: `CLOCK_BOOTTIME`, ns.
+    pub start_boot_ns: u64,
+    /// Its `css_set` then: another one means that it has moved to another control group.
+    pub css_set: u64,
+    /// Its process id.
+    pub tgid: u32,
+    /// Reserved, zero.
+    pub reserved: u32,
+}
+
+/// A port of a network namespace.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct IndexKey {
+    /// Inode of the network namespace.
+    pub netns: u32,
+    /// The port, host byte order.
+    pub port: u32,
+}
+
+/// How many sockets the index keeps for a port.
+pub const INDEX_WAYS: usize = 8;
+
+/// Addresses of sockets that were bound to a port. Each is looked at anew before it is believed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct PortIndex {
+    /// `struct sock *`; 0 for a free way.
+    pub sk: [u64; INDEX_WAYS],
+}

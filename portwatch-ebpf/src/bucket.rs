@@ -1,0 +1,286 @@
+//! The walk of the kernel's bind table for one port.
+//!
+//! One flat cursor loop: nested loops make the verifier look at every combination. Each step is a global function, which
+//! the verifier looks at once. Nothing is locked, so a node may be freed under the walk: reads cannot fault, the number
+//! of steps is bounded, and a socket counts only if its port and namespace are the ones asked for.
+
+use portwatch_common::{
+    event::attempt::{Walk, walk},
+    event::socket::state,
+};
+
+use crate::{
+    candidate,
+    globals::{has, offset},
+    index,
+    maps::{Context, WORK, Work},
+    read::read,
+    sock::Common,
+};
+
+/// Steps of one walk; the counts of a longer bucket are lower bounds. 400 take about 40 us.
+const BUDGET: u32 = 400;
+/// Buckets looked at in one hash chain; the table has as many chains as ports on most machines.
+const CHAIN: u32 = 64;
+
+/// Where a walk is.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Cursor {
+    /// Next socket of the list at hand: its list node.
+    node: u64,
+    /// Next per-address bucket: its list node (since 6.8).
+    tb2: u64,
+    /// First per-address bucket, for the second pass.
+    tb2_first: u64,
+    /// Offset of the list node in a socket.
+    link: u32,
+    /// 1: only the first socket of each per-address bucket; 2: all others.
+    pass: u32,
+    /// The next socket is the first of its bucket.
+    at_head: u32,
+    /// Every socket of the bucket got its port from `connect()`.
+    pub connect_only: u32,
+    /// The socket of the attempt, which is not in its own way.
+    pub binder: u64,
+    /// Its namespace.
+    pub net: u64,
+    /// The port.
+    pub port: u32,
+    /// UDP's rule applies.
+    pub udp: u32,
+    /// Kept candidates that can conflict and are not `TIME_WAIT`.
+    pub live: u32,
+    /// Kept `TIME_WAIT`s that can conflict.
+    pub time_wait: u32,
+    /// Kept candidates that cannot conflict.
+    pub harmless: u32,
+    /// Place of the kept `TIME_WAIT` that ends last among those beyond the quota.
+    pub last_time_wait: u32,
+}
+
+/// Walks the table for the attempt in the work area. `udp` selects the table.
+#[inline(always)]
+pub fn walk(context: Context, work: &mut Work, binder: u64, net: u64, port: u16, udp: bool) {
+    let walk = &mut work.conflict.walk;
+    walk.flags = 0;
+    walk.visited = 0;
+    walk.counts = [0; state::COUNT];
+    walk.candidates_len = 0;
+    let cursor = &mut work.cursor;
+    *cursor = Cursor {
+        node: 0,
+        tb2: 0,
+        tb2_first: 0,
+        link: 0,
+        pass: 2,
+        at_head: 0,
+        connect_only: 0,
+        binder,
+        net,
+        port: u32::from(port),
+        udp: u32::from(udp),
+        live: 0,
+        time_wait: 0,
+        harmless: 0,
+        last_time_wait: 0,
+    };
+    if port == 0 || net == 0 {
+        return;
+    }
+    let found = if udp { udp_slot(cursor, walk) } else { tcp_bucket(cursor, walk) };
+    if !udp {
+        for way in 0..portwatch_common::maps::INDEX_WAYS as u32 {
+            indexed(context as u32, way);
+        }
+    }
+    if !found {
+        return;
+    }
+    let mut steps = 0;
+    while steps < BUDGET {
+        if step(context as u32) == 0 {
+            return;
+        }
+        steps += 1;
+    }
+    work.conflict.walk.flags |= walk::TRUNCATED;
+}
+
+/// Finds the TCP bucket of the port: `inet_bind_bucket`, by `inet_bhashfn()`.
+#[inline(always)]
+fn tcp_bucket(cursor: &mut Cursor, walk: &mut Walk) -> bool {
+    if !has!(net_tcp_hashinfo) || (!has!(tb_owners) && !has!(tb_bhash2)) {
+        walk.flags |= walk::UNSUPPORTED;
+        return false;
+    }
+    let hashinfo: u64 = read(cursor.net, offset!(net_tcp_hashinfo));
+    let heads: u64 = read(hashinfo, offset!(hashinfo_bhash));
+    let size: u32 = read(hashinfo, offset!(hashinfo_bhash_size));
+    if heads == 0 || size == 0 {
+        walk.flags |= walk::UNSUPPORTED;
+        return false;
+    }
+    let mix: u32 = read(cursor.net, offset!(net_hash_mix));
+    let slot = cursor.port.wrapping_add(mix) & (size - 1);
+    let head = heads + u64::from(slot) * u64::from(offset!(bhash_head_size));
+    let mut node: u64 = read(head, offset!(bhash_chain));
+    let mut steps = 0;
+    while steps < CHAIN {
+        steps += 1;
+        if node == 0 {
+            return false;
+        }
+        let bucket = node - u64::from(offset!(tb_node));
+        if read::<u16>(bucket, offset!(tb_port)) == cursor.port as u16
+            && read::<u64>(bucket, offset!(tb_net)) == cursor.net
+        {
+            enter_bucket(bucket, cursor);
+            walk.flags |= walk::BUCKET_FOUND;
+            return true;
+        }
+        node = read(node, 0);
+    }
+    walk.flags |= walk::TRUNCATED;
+    false
+}
+
+#[inline(always)]
+fn enter_bucket(bucket: u64, cursor: &mut Cursor) {
+    let never: i8 = -1;
+    if read::<i8>(bucket, offset!(tb_fastreuse)) == never
+        && read::<i8>(bucket, offset!(tb_fastreuseport)) == never
+    {
+        cursor.connect_only = 1;
+    }
+    cursor.link = offset!(skc_bind_node);
+    // Both members lie at the same place on the kernels seen, so that only their presence can tell.
+    if has!(tb_bhash2) {
+        cursor.tb2 = read(bucket, offset!(tb_bhash2));
+        cursor.tb2_first = cursor.tb2;
+        cursor.pass = 1;
+    } else {
+        cursor.node = read(bucket, offset!(tb_owners));
+    }
+}
+
+/// Finds the UDP slot of the port, by `udp_hashfn()`.
+#[inline(always)]
+fn udp_slot(cursor: &mut Cursor, walk: &mut Walk) -> bool {
+    // UDP-Lite has a table of its own, where the protocol knows one.
+    let prot: u64 = read(cursor.binder, offset!(skc_prot));
+    let mut table: u64 = read(prot, offset!(prot_udp_table));
+    if table == 0 {
+        table = read(cursor.net, offset!(net_udp_table));
+    }
+    let slots: u64 = read(table, offset!(udp_hash));
+    if slots == 0 {
+        walk.flags |= walk::UNSUPPORTED;
+        return false;
+    }
+    let mask: u32 = read(table, offset!(udp_mask));
+    let mix: u32 = read(cursor.net, offset!(net_hash_mix));
+    let slot = cursor.port.wrapping_add(mix) & mask;
+    let head = slots + u64::from(slot) * u64::from(offset!(udp_slot_size));
+    cursor.node = read(head, offset!(udp_slot_head));
+    cursor.link = offset!(skc_node);
+    walk.flags |= walk::BUCKET_FOUND;
+    true
+}
+
+/// One step: a socket, or on to the next per-address bucket. 0 at the end.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn step(context: u32) -> u32 {
+    let Some(work) = WORK.get_ptr_mut(context & 3) else {
+        return 0;
+    };
+    // SAFETY: a valid per-CPU value, which no program of another context touches.
+    let work = unsafe { &mut *work };
+    let cursor = &mut work.cursor;
+    work.conflict.walk.visited += 1;
+    // The lists of a UDP slot end in NULL, as those of a bucket do.
+    if cursor.node == 0 {
+        return next_bucket(cursor);
+    }
+    let sk = cursor.node - u64::from(cursor.link);
+    let first = cursor.at_head != 0;
+    cursor.at_head = 0;
+    cursor.node = if first && cursor.pass == 1 { 0 } else { read(cursor.node, 0) };
+    if first && cursor.pass == 2 && has!(tb_bhash2) {
+        // Seen in the first pass.
+        return 1;
+    }
+    consider(work, sk, 0);
+    1
+}
+
+/// On to the next per-address bucket, or to the second pass. Heads come first: lists are last-in first-out, and a
+/// listener's bucket must not wait behind thousands of connections in another's.
+#[inline(always)]
+fn next_bucket(cursor: &mut Cursor) -> u32 {
+    if cursor.tb2 == 0 {
+        if cursor.pass == 2 || cursor.tb2_first == 0 {
+            return 0;
+        }
+        cursor.pass = 2;
+        cursor.tb2 = cursor.tb2_first;
+    }
+    let bucket = cursor.tb2 - u64::from(offset!(tb2_bhash_node));
+    cursor.node = read(bucket, offset!(tb2_owners));
+    cursor.at_head = 1;
+    cursor.tb2 = read(cursor.tb2, 0);
+    1
+}
+
+/// Looks at a socket of the index.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn indexed(context: u32, way: u32) -> u32 {
+    let Some(work) = WORK.get_ptr_mut(context & 3) else {
+        return 0;
+    };
+    // SAFETY: as in `step`.
+    let work = unsafe { &mut *work };
+    let netns: u32 = read(work.cursor.net, offset!(net_inum));
+    let Some(entry) = index::get(netns, work.cursor.port as u16) else {
+        return 0;
+    };
+    // SAFETY: a valid map value; `way` is masked to its length.
+    let sk = unsafe { (*entry).sk[(way & 7) as usize] };
+    if sk != 0 {
+        consider(work, sk, 1);
+    }
+    0
+}
+
+/// Counts a socket and keeps it if it can matter.
+#[inline(always)]
+fn consider(work: &mut Work, sk: u64, from_index: u32) {
+    let cursor = &work.cursor;
+    if sk == cursor.binder {
+        return;
+    }
+    // SAFETY: the buffer is a map value of that length.
+    let Some(common) = (unsafe { Common::copy(sk, work.common.as_mut_ptr()) }) else {
+        work.conflict.walk.flags |= walk::DISTURBED;
+        return;
+    };
+    let state = common.state();
+    if !common.is_inet() || common.port() != cursor.port as u16 || common.net() != cursor.net {
+        // Another port of the same UDP slot, or a stale entry of the index; anything else is a change under the walk.
+        if cursor.udp == 0 && from_index == 0 {
+            work.conflict.walk.flags |= walk::DISTURBED;
+        }
+        return;
+    }
+    if from_index != 0 {
+        // An address that was given to another socket since: only what is bound without a connection is indexed.
+        if state != state::LISTEN && state != state::CLOSE {
+            return;
+        }
+    } else if (state as usize) < state::COUNT {
+        work.conflict.walk.counts[state as usize] += 1;
+    }
+    candidate::keep(work, sk, common, from_index);
+}

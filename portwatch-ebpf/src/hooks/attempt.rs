@@ -1,0 +1,338 @@
+//! `bind()` and `listen()`, through the tracepoints of their system calls.
+//!
+//! The requested address is read on entry: another thread may change it later, and after a refusal the socket's own has
+//! been reset. Everything else is read on return, when the kernel has decided.
+//! 32-bit compat calls do not pass these tracepoints on x86 (`trace_get_syscall_nr()` ignores them).
+
+use aya_ebpf::{
+    helpers::{
+        bpf_get_current_comm, bpf_get_current_pid_tgid,
+        generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
+    },
+    macros::tracepoint,
+    programs::TracePointContext,
+};
+use portwatch_common::{
+    config::proto,
+    counters::Counter,
+    endpoint::{AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, Endpoint},
+    event::{
+        Header, Kind,
+        attempt::{Attempt, Candidate, CANDIDATES, Conflict, Netns, flag, op},
+        socket::Socket,
+    },
+};
+
+use super::inflight::Call;
+use crate::{
+    bucket, emit,
+    globals::{config, has, offset},
+    index,
+    maps::{Context, IN_FLIGHT, PORTS, WORK, Work},
+    process,
+    read::read,
+    sock::{self, Common},
+    task,
+};
+
+const EADDRINUSE: u32 = 98;
+const IPPROTO_TCP: u16 = 6;
+const IPPROTO_UDP: u16 = 17;
+const IPPROTO_UDPLITE: u16 = 136;
+const IPPROTO_MPTCP: u16 = 262;
+
+/// Offsets of the arguments in `syscalls:sys_enter_*` and of the result in `sys_exit_*`: ABI.
+const ARG0: usize = 16;
+const ARG1: usize = 24;
+const ARG2: usize = 32;
+const RESULT: usize = 16;
+
+#[inline(always)]
+fn argument(ctx: &TracePointContext, at: usize) -> u64 {
+    // SAFETY: the offset lies within the tracepoint's record.
+    unsafe { ctx.read_at(at) }.unwrap_or_default()
+}
+
+/// `syscalls:sys_enter_bind`: int bind(int fd, struct sockaddr *umyaddr, int addrlen)
+#[tracepoint]
+pub fn enter_bind(ctx: TracePointContext) -> u32 {
+    let mut call = Call::new(op::BIND, argument(&ctx, ARG0) as i32);
+    call.user_address = argument(&ctx, ARG1);
+    call.addrlen = argument(&ctx, ARG2) as u32;
+    if call.read_address() {
+        if !call.is_of_interest() {
+            call.op = 0;
+        }
+    } else {
+        call.flags |= flag::ADDRESS_UNREAD;
+    }
+    call.remember();
+    0
+}
+
+/// `syscalls:sys_enter_listen`: int listen(int fd, int backlog)
+#[tracepoint]
+pub fn enter_listen(ctx: TracePointContext) -> u32 {
+    let fd = argument(&ctx, ARG0) as i32;
+    let mut call = Call::new(op::LISTEN, fd);
+    call.backlog = argument(&ctx, ARG1) as i32;
+    // Without a port the kernel picks one (`inet_autobind`); afterwards that cannot be told any more.
+    let sk = sock::from_fd(fd);
+    let family: u16 = read(sk, offset!(skc_family));
+    if (family == AF_INET || family == AF_INET6) && read::<u16>(sk, offset!(skc_num)) == 0 {
+        call.op = op::AUTOBIND;
+    }
+    call.remember();
+    0
+}
+
+/// `syscalls:sys_exit_bind`
+#[tracepoint]
+pub fn exit_bind(ctx: TracePointContext) -> u32 {
+    returned(argument(&ctx, RESULT) as i64, op::BIND);
+    0
+}
+
+/// `syscalls:sys_exit_listen`
+#[tracepoint]
+pub fn exit_listen(ctx: TracePointContext) -> u32 {
+    returned(argument(&ctx, RESULT) as i64, op::LISTEN);
+    0
+}
+
+#[inline(always)]
+fn returned(result: i64, op: u32) {
+    let thread = bpf_get_current_pid_tgid();
+    match IN_FLIGHT.get_ptr_mut(&thread) {
+        Some(call) => {
+            // SAFETY: a valid map value, which only this thread's own calls write.
+            let call = unsafe { &mut *call };
+            if call.op != 0 {
+                if call.flags & flag::ADDRESS_UNREAD != 0 && call.read_address() {
+                    call.flags = flag::ADDRESS_READ_LATE;
+                }
+                // On return the address of a call may turn out to be of another family.
+                if call.op != op::BIND
+                    || call.flags & flag::ADDRESS_UNREAD != 0
+                    || call.is_of_interest()
+                {
+                    finish(Context::Tracepoint, call, sock::from_fd(call.fd), result);
+                }
+            }
+            // Of a key that exists, removal cannot fail.
+            let _ = IN_FLIGHT.remove(&thread);
+        }
+        // Refused before it began (seccomp), or begun before its entry was traced.
+        None => finish(Context::Tracepoint, &Call::unseen(op), 0, result),
+    }
+}
+
+/// Puts the record of an attempt together and sends it.
+#[inline(always)]
+pub fn finish(context: Context, call: &Call, sk: u64, result: i64) {
+    let Some(work) = WORK.get_ptr_mut(context as u32) else {
+        return;
+    };
+    // SAFETY: a valid per-CPU value, which no program of another context touches.
+    let work = unsafe { &mut *work };
+    emit::count(Counter::Seen);
+    if config!(failures_only) != 0 && result >= 0 {
+        emit::count(Counter::Filtered);
+        return;
+    }
+    let attempt = &mut work.conflict.attempt;
+    attempt.op = call.op;
+    attempt.errno = if result < 0 { (-result) as u32 } else { 0 };
+    attempt.fd = call.fd;
+    attempt.addrlen = call.addrlen;
+    attempt.backlog = call.backlog;
+    attempt.flags = call.flags;
+    attempt.enter_ns = call.enter_ns;
+    attempt.sockaddr = call.sockaddr;
+    attempt.netns = Netns::NONE;
+    let mut net = 0;
+    // SAFETY: the buffer is a map value of that length.
+    match unsafe { Common::copy(sk, work.common.as_mut_ptr()) } {
+        Some(common) if sk != 0 => {
+            sock::fill(sk, common, &mut attempt.socket);
+            net = common.net();
+        }
+        _ => {
+            attempt.socket = Socket::NONE;
+            attempt.flags |= flag::NO_SOCKET;
+        }
+    }
+    requested(call, attempt);
+    if !wanted(attempt) {
+        emit::count(Counter::Filtered);
+        return;
+    }
+    namespace(sk, net, attempt);
+    let task = task::current();
+    task::fill(task, &mut attempt.task);
+    process::ensure(context, task, attempt.task.start_boot_ns);
+    send(context, work, sk, net);
+}
+
+/// The address as it was asked for: of `bind()` the caller's, of `listen()` the socket's.
+#[inline(always)]
+fn requested(call: &Call, attempt: &mut Attempt) {
+    if call.op != op::BIND {
+        attempt.requested = attempt.socket.local;
+        if call.op == op::AUTOBIND {
+            attempt.requested.port = 0;
+        }
+        return;
+    }
+    let s = &call.sockaddr;
+    let r = &mut attempt.requested;
+    *r = Endpoint::NONE;
+    if call.flags & flag::ADDRESS_UNREAD != 0 {
+        return;
+    }
+    r.family = call.family();
+    // `bind()` takes AF_UNSPEC with INADDR_ANY for AF_INET (`__inet_bind()`).
+    if r.family == AF_UNSPEC && attempt.socket.local.family == AF_INET {
+        r.family = AF_INET;
+    }
+    if r.family == AF_INET || r.family == AF_INET6 {
+        r.port = u16::from_be_bytes([s[2], s[3]]);
+    }
+    if r.family == AF_INET {
+        r.addr[0] = s[4];
+        r.addr[1] = s[5];
+        r.addr[2] = s[6];
+        r.addr[3] = s[7];
+    } else if r.family == AF_INET6 {
+        let mut i = 0;
+        while i < 16 {
+            r.addr[i] = s[8 + i];
+            i += 1;
+        }
+        r.scope_id = u32::from_ne_bytes([s[24], s[25], s[26], s[27]]);
+    }
+}
+
+/// True if no filter leaves the attempt out.
+#[inline(always)]
+fn wanted(attempt: &Attempt) -> bool {
+    let tgid = task::tgid();
+    let filter_tgid = config!(filter_tgid);
+    if filter_tgid != 0 && filter_tgid != tgid {
+        return false;
+    }
+    let protos = config!(filter_protos);
+    if protos != 0 && protos & protocol(attempt) == 0 {
+        return false;
+    }
+    if config!(filter_ports) != 0
+        && !is_port_wanted(attempt.requested.port)
+        && !is_port_wanted(attempt.socket.local.port)
+    {
+        return false;
+    }
+    if config!(filter_comm) != 0 {
+        let wanted = config!(comm);
+        let comm = bpf_get_current_comm().unwrap_or_default();
+        if !is_equal(&comm, &wanted) && !is_equal(&task::leader_comm(task::current()), &wanted) {
+            return false;
+        }
+    }
+    true
+}
+
+#[inline(always)]
+fn is_equal(a: &[u8; 16], b: &[u8; 16]) -> bool {
+    u128::from_ne_bytes(*a) == u128::from_ne_bytes(*b)
+}
+
+#[inline(always)]
+fn protocol(attempt: &Attempt) -> u32 {
+    if attempt.requested.family == AF_UNIX || sock::is_unix(&attempt.socket) {
+        return proto::UNIX;
+    }
+    match attempt.socket.protocol {
+        IPPROTO_TCP => proto::TCP,
+        IPPROTO_UDP => proto::UDP,
+        IPPROTO_MPTCP => proto::MPTCP,
+        _ => proto::OTHER,
+    }
+}
+
+#[inline(always)]
+fn is_port_wanted(port: u16) -> bool {
+    match PORTS.get(u32::from(port) / 64) {
+        Some(word) => port != 0 && word >> (port % 64) & 1 != 0,
+        None => false,
+    }
+}
+
+/// Settings of the socket's namespace, needed when the attempt failed.
+#[inline(always)]
+fn namespace(sk: u64, net: u64, attempt: &mut Attempt) {
+    if attempt.errno == 0 || net == 0 || !has!(net_port_range) {
+        return;
+    }
+    let own: u32 = if attempt.requested.family == AF_UNIX { 0 } else { read(sk, offset!(local_port_range)) };
+    if own != 0 {
+        attempt.netns.range_low = own as u16;
+        attempt.netns.range_high = (own >> 16) as u16;
+    } else if config!(port_range_packed) != 0 {
+        let range: u32 = read(net, offset!(net_port_range));
+        attempt.netns.range_low = range as u16;
+        attempt.netns.range_high = (range >> 16) as u16;
+    } else {
+        attempt.netns.range_low = read::<u32>(net, offset!(net_port_range)) as u16;
+        attempt.netns.range_high = read::<u32>(net, offset!(net_port_range) + 4) as u16;
+    }
+    attempt.netns.unprivileged_port_start = read::<u32>(net, offset!(net_unprivileged_start));
+    let bitmap: u64 = read(net, offset!(net_reserved_ports));
+    let port = u64::from(attempt.requested.port);
+    if bitmap != 0 && read::<u64>(bitmap + port / 64 * 8, 0) >> (port % 64) & 1 != 0 {
+        attempt.flags |= flag::PORT_RESERVED;
+    }
+    attempt.flags |= flag::NETNS_READ;
+}
+
+#[inline(always)]
+fn send(context: Context, work: &mut Work, sk: u64, net: u64) {
+    let attempt = &work.conflict.attempt;
+    let protocol = attempt.socket.protocol;
+    let tcp = protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
+    let udp = protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE;
+    let inet = attempt.socket.local.family == AF_INET || attempt.socket.local.family == AF_INET6;
+    let failed = attempt.errno != 0;
+    let walk = attempt.errno == EADDRINUSE && inet && (tcp || udp);
+    let port = attempt.requested.port;
+    let mut len = size_of::<Attempt>();
+    let mut kind = Kind::Attempt;
+    if walk {
+        bucket::walk(context, work, sk, net, port, udp);
+        let mut kept = work.conflict.walk.candidates_len as usize;
+        if kept > CANDIDATES {
+            kept = CANDIDATES;
+        }
+        len = size_of::<Conflict>() - (CANDIDATES - kept) * size_of::<Candidate>();
+        kind = Kind::Conflict;
+    } else if !failed && inet && tcp && attempt.socket.local.port != 0 {
+        index::insert(&work.conflict.attempt.socket);
+    }
+    work.conflict.attempt.header = Header {
+        // SAFETY: the helpers have no conditions.
+        boot_ns: unsafe { bpf_ktime_get_boot_ns() },
+        kind: kind as u16,
+        len: len as u16,
+        // SAFETY: as above.
+        cpu: unsafe { bpf_get_smp_processor_id() },
+    };
+    // SAFETY: `len` is at most the size of `Conflict`, and its fields up to there have been written.
+    unsafe {
+        emit::submit(
+            (&raw const work.conflict).cast(),
+            len as u64,
+            failed,
+            Counter::Submitted,
+            Counter::Lost,
+        );
+    }
+}

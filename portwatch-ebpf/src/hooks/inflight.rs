@@ -1,0 +1,95 @@
+//! What is remembered of a call between its entry and its return.
+
+use aya_ebpf::helpers::{
+    bpf_get_current_pid_tgid,
+    generated::{bpf_ktime_get_boot_ns, bpf_probe_read_user},
+};
+use portwatch_common::{
+    counters::Counter,
+    endpoint::{AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC},
+    event::attempt::{SOCKADDR_LEN, flag},
+};
+
+use crate::{emit, maps::IN_FLIGHT};
+
+/// A call under way.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Call {
+    /// When it began: `CLOCK_BOOTTIME`, ns.
+    pub enter_ns: u64,
+    /// Where the caller keeps the address.
+    pub user_address: u64,
+    /// [`portwatch_common::event::attempt::op`]; 0 for a family that has no ports and no paths.
+    pub op: u32,
+    pub fd: i32,
+    pub addrlen: u32,
+    pub backlog: i32,
+    /// [`flag`] bits.
+    pub flags: u32,
+    pub reserved: u32,
+    pub sockaddr: [u8; SOCKADDR_LEN],
+}
+
+impl Call {
+    /// A call that begins now.
+    #[inline(always)]
+    pub fn new(op: u32, fd: i32) -> Self {
+        Self {
+            // SAFETY: the helper has no conditions.
+            enter_ns: unsafe { bpf_ktime_get_boot_ns() },
+            user_address: 0,
+            op,
+            fd,
+            addrlen: 0,
+            backlog: 0,
+            flags: 0,
+            reserved: 0,
+            sockaddr: [0; SOCKADDR_LEN],
+        }
+    }
+
+    /// A call whose entry was not seen.
+    #[inline(always)]
+    pub fn unseen(op: u32) -> Self {
+        let mut call = Self::new(op, -1);
+        call.enter_ns = 0;
+        call.flags = flag::NO_ENTRY | flag::ADDRESS_UNREAD;
+        call
+    }
+
+    /// Reads the caller's address. Fails where the page is not in memory: a program may not wait for it.
+    #[inline(always)]
+    pub fn read_address(&mut self) -> bool {
+        // The kernel refuses a length that does not fit. Masked, because the verifier forgets a comparison that the
+        // compiler has moved.
+        let len = self.addrlen & (2 * SOCKADDR_LEN as u32 - 1);
+        if len == 0 || len > SOCKADDR_LEN as u32 {
+            return false;
+        }
+        // SAFETY: `len` is at most the size of the buffer; the helper cannot fault.
+        let failed = unsafe {
+            bpf_probe_read_user(self.sockaddr.as_mut_ptr().cast(), len, self.user_address as *const _)
+        };
+        failed == 0
+    }
+
+    #[inline(always)]
+    pub const fn family(&self) -> u16 {
+        u16::from_ne_bytes([self.sockaddr[0], self.sockaddr[1]])
+    }
+
+    /// True for the families that are recorded.
+    #[inline(always)]
+    pub const fn is_of_interest(&self) -> bool {
+        matches!(self.family(), AF_UNSPEC | AF_UNIX | AF_INET | AF_INET6)
+    }
+
+    /// Remembers a call of the current thread.
+    #[inline(always)]
+    pub fn remember(&self) {
+        if IN_FLIGHT.insert(&bpf_get_current_pid_tgid(), self, 0).is_err() {
+            emit::count(Counter::InflightFailed);
+        }
+    }
+}

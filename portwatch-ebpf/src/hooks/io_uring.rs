@@ -1,0 +1,98 @@
+//! `IORING_OP_BIND` and `IORING_OP_LISTEN` (6.11), through tp_btf of io_uring's tracepoints.
+//!
+//! Neither tracepoint's fields suffice: the request itself is read. `io_uring_submit_req` sees it before it runs,
+//! `io_uring_complete` when its result is there and its file is still open.
+
+use aya_ebpf::{
+    helpers::generated::bpf_probe_read_kernel,
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
+};
+use portwatch_common::{
+    counters::Counter,
+    endpoint::{AF_INET, AF_INET6},
+    event::attempt::{SOCKADDR_LEN, flag, op},
+};
+
+use super::{attempt, inflight::Call};
+use crate::{
+    emit,
+    globals::{has, offset},
+    maps::{Context, IN_FLIGHT_URING},
+    read::read,
+    sock,
+};
+
+/// TP_PROTO(struct io_kiocb *req)
+#[btf_tracepoint(function = "io_uring_submit_req")]
+pub fn uring_submit(ctx: BtfTracePointContext) -> i32 {
+    if !has!(op_bind) || !has!(req_opcode) {
+        return 0;
+    }
+    let req = launder(&ctx, 0);
+    let opcode = u32::from(read::<u8>(req, offset!(req_opcode)));
+    let op = if opcode == offset!(op_bind) {
+        op::BIND
+    } else if opcode == offset!(op_listen) {
+        op::LISTEN
+    } else {
+        return 0;
+    };
+    let mut call = Call::new(op, -1);
+    call.flags = flag::IO_URING;
+    if IN_FLIGHT_URING.insert(&req, &call, 0).is_err() {
+        emit::count(Counter::InflightFailed);
+    }
+    0
+}
+
+/// TP_PROTO(struct io_ring_ctx *ctx, void *req, ...)
+#[btf_tracepoint(function = "io_uring_complete")]
+pub fn uring_complete(ctx: BtfTracePointContext) -> i32 {
+    let req = launder(&ctx, 1);
+    let Some(call) = IN_FLIGHT_URING.get_ptr_mut(&req) else {
+        return 0;
+    };
+    // SAFETY: a valid map value; a request completes once.
+    let call = unsafe { &mut *call };
+    let sk = sock::from_file(read(req, offset!(req_file)));
+    if call.op == op::BIND {
+        address(req, sk, call);
+    }
+    let result = read::<i32>(req, offset!(req_result));
+    attempt::finish(Context::Btf, call, sk, i64::from(result));
+    // Of a key that exists, removal cannot fail.
+    let _ = IN_FLIGHT_URING.remove(&req);
+    0
+}
+
+/// An argument as a plain number: the verifier allows no arithmetic on a typed pointer.
+#[inline(always)]
+fn launder(ctx: &BtfTracePointContext, n: u32) -> u64 {
+    use aya_ebpf::EbpfContext;
+    read(ctx.as_ptr() as u64, n * 8)
+}
+
+/// The address that `io_bind_prep()` copied from the caller.
+///
+/// It is the first thing in the request's data on some kernels, and behind the message's vector on others. A vector
+/// begins with a pointer, whose low 16 bits are never an address family: it is aligned to eight.
+#[inline(always)]
+fn address(req: u64, sk: u64, call: &mut Call) {
+    let data: u64 = read(req, offset!(req_async_data));
+    let family: u16 = read(sk, offset!(skc_family));
+    let first: u16 = read(data, 0);
+    let at = if first == AF_INET || first == AF_INET6 || first == 1 || !has!(io_msghdr_addr) {
+        data
+    } else {
+        data + u64::from(offset!(io_msghdr_addr))
+    };
+    // SAFETY: the buffer has that length; the helper cannot fault.
+    let failed = unsafe {
+        bpf_probe_read_kernel(call.sockaddr.as_mut_ptr().cast(), SOCKADDR_LEN as u32, at as *const _)
+    };
+    if data == 0 || failed != 0 || call.family() != family {
+        call.flags |= flag::ADDRESS_UNREAD;
+    }
+    call.addrlen = if family == AF_INET { 16 } else { 28 };
+}

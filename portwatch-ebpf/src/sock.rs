@@ -1,0 +1,291 @@
+//! The only place that reads `struct sock` and its mini-socket siblings.
+
+use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_probe_read_kernel};
+use portwatch_common::{
+    endpoint::{AF_INET, AF_INET6, AF_UNIX, Endpoint},
+    event::socket::{Socket, flag, state},
+};
+
+use crate::{
+    globals::{config, has, offset},
+    read::{bits, extract, read},
+    task,
+};
+
+/// Bytes of `struct sock_common` that are read at once; the loader refuses a kernel whose members lie beyond.
+pub const COMMON_LEN: usize = 136;
+
+/// `SOCK_BINDADDR_LOCK`, `SOCK_BINDPORT_LOCK` and `SOCK_CONNECT_BIND` of `include/net/sock.h`.
+const BINDADDR_LOCK: u8 = 4;
+const BINDPORT_LOCK: u8 = 8;
+const CONNECT_BIND: u8 = 16;
+
+/// `struct sock_common` of one socket, copied in one go: the part that every kind of socket has.
+#[derive(Clone, Copy)]
+pub struct Common {
+    bytes: *const u8,
+}
+
+impl Common {
+    /// Copies it into `buffer`.
+    ///
+    /// # Safety
+    ///
+    /// `buffer` points at [`COMMON_LEN`] writable bytes of a map value.
+    #[inline(always)]
+    pub unsafe fn copy(sk: u64, buffer: *mut u8) -> Option<Self> {
+        // SAFETY: the caller's promise; the helper cannot fault on `sk`.
+        let failed = unsafe { bpf_probe_read_kernel(buffer.cast(), COMMON_LEN as u32, sk as *const _) };
+        (failed == 0).then_some(Self { bytes: buffer })
+    }
+
+    #[inline(always)]
+    fn at<T: Copy>(self, offset: u32) -> T {
+        // SAFETY: the loader has checked that every member of `sock_common` lies within `COMMON_LEN`.
+        unsafe { self.bytes.add(offset as usize).cast::<T>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    fn bits(self, field: u32) -> u8 {
+        extract(self.at(field & 0xffff), field)
+    }
+
+    #[inline(always)]
+    pub fn family(self) -> u16 {
+        self.at(offset!(skc_family))
+    }
+
+    #[inline(always)]
+    pub fn state(self) -> u8 {
+        self.at(offset!(skc_state))
+    }
+
+    /// Local port, host byte order.
+    #[inline(always)]
+    pub fn port(self) -> u16 {
+        self.at(offset!(skc_num))
+    }
+
+    /// Hash of the port in the UDP table; the low 16 bits of a TCP socket's hash.
+    #[inline(always)]
+    pub fn udp_port_hash(self) -> u16 {
+        self.at(offset!(skc_u16hashes))
+    }
+
+    #[inline(always)]
+    pub fn net(self) -> u64 {
+        self.at(offset!(skc_net))
+    }
+
+    #[inline(always)]
+    pub fn cookie(self) -> u64 {
+        self.at(offset!(skc_cookie))
+    }
+
+    #[inline(always)]
+    pub fn bound_dev_if(self) -> u32 {
+        self.at(offset!(skc_bound_dev_if))
+    }
+
+    #[inline(always)]
+    pub fn reuse(self) -> u8 {
+        self.bits(offset!(skc_reuse))
+    }
+
+    #[inline(always)]
+    pub fn reuseport(self) -> bool {
+        self.bits(offset!(skc_reuseport)) != 0
+    }
+
+    #[inline(always)]
+    pub fn v6only(self) -> bool {
+        self.bits(offset!(skc_ipv6only)) != 0
+    }
+
+    #[inline(always)]
+    pub fn is_inet(self) -> bool {
+        let family = self.family();
+        family == AF_INET || family == AF_INET6
+    }
+
+    /// Where it is bound, into `out`.
+    #[inline(always)]
+    pub fn local(self, out: &mut Endpoint) {
+        out.family = self.family();
+        out.port = self.port();
+        out.scope_id = 0;
+        out.addr = if out.family == AF_INET6 && has!(skc_v6_rcv_saddr) {
+            self.at(offset!(skc_v6_rcv_saddr))
+        } else {
+            ipv4(self.at(offset!(skc_rcv_saddr)))
+        };
+    }
+
+    #[inline(always)]
+    fn remote(self, out: &mut Endpoint) {
+        out.family = self.family();
+        out.port = u16::from_be(self.at(offset!(skc_dport)));
+        out.scope_id = 0;
+        out.addr = if out.family == AF_INET6 && has!(skc_v6_daddr) {
+            self.at(offset!(skc_v6_daddr))
+        } else {
+            ipv4(self.at(offset!(skc_daddr)))
+        };
+    }
+}
+
+#[inline(always)]
+fn ipv4(addr: [u8; 4]) -> [u8; 16] {
+    let mut out = [0; 16];
+    out[0] = addr[0];
+    out[1] = addr[1];
+    out[2] = addr[2];
+    out[3] = addr[3];
+    out
+}
+
+/// Fills in every fact of a socket.
+#[inline(always)]
+pub fn fill(sk: u64, common: Common, out: &mut Socket) {
+    let state = common.state();
+    out.sk = sk;
+    out.cookie = common.cookie();
+    out.state = state;
+    out.reuse = common.reuse();
+    out.bound_dev_if = common.bound_dev_if();
+    out.reserved = 0;
+    let net = common.net();
+    out.netns = read(net, offset!(net_inum));
+    out.netns_cookie = read(net, offset!(net_cookie));
+    if common.is_inet() {
+        common.local(&mut out.local);
+        common.remote(&mut out.remote);
+    } else {
+        out.local = Endpoint::NONE;
+        out.remote = Endpoint::NONE;
+        out.local.family = common.family();
+    }
+    let mut flags = 0;
+    if common.reuseport() {
+        flags |= flag::REUSEPORT;
+    }
+    if common.family() == AF_INET6 && common.v6only() {
+        flags |= flag::V6ONLY;
+    }
+    out.flags = flags;
+    if state == state::TIME_WAIT {
+        time_wait(sk, out);
+    } else {
+        full(sk, out);
+    }
+}
+
+/// The rest of a `TIME_WAIT` mini-socket (`struct inet_timewait_sock`).
+#[inline(always)]
+fn time_wait(tw: u64, out: &mut Socket) {
+    out.substate = read(tw, offset!(tw_substate));
+    out.expires_in_jiffies = expires_in_jiffies(tw);
+    out.inode = 0;
+    out.uid = 0;
+    out.protocol = 6;
+    out.socket_type = 1;
+    if has!(tw_connect_bind) {
+        out.flags |= flag::CONNECT_BIND_KNOWN;
+        if bits(tw, offset!(tw_connect_bind)) != 0 {
+            out.flags |= flag::CONNECT_BIND;
+        }
+    }
+}
+
+/// Jiffies until a `TIME_WAIT` mini-socket's timer is due; negative when it is overdue.
+#[inline(always)]
+pub fn expires_in_jiffies(tw: u64) -> i64 {
+    // SAFETY: the helper has no conditions.
+    let now = unsafe { bpf_jiffies64() };
+    read::<u64>(tw, offset!(tw_expires)).wrapping_sub(now) as i64
+}
+
+/// The rest of a full socket (`struct sock`).
+#[inline(always)]
+fn full(sk: u64, out: &mut Socket) {
+    let mut flags = 0;
+    out.substate = 0;
+    out.expires_in_jiffies = 0;
+    out.socket_type = read(sk, offset!(sk_type));
+    // `u8` in a bit-field before 5.6, `u16` since; the high byte is only used by MPTCP (262).
+    out.protocol = read(sk, offset!(sk_protocol));
+    if read::<u64>(sk, offset!(sk_reuseport_cb)) != 0 {
+        flags |= flag::REUSEPORT_CB;
+    }
+    if bits(sk, offset!(sk_kern_sock)) != 0 {
+        flags |= flag::KERN_SOCK;
+    }
+    let locks = bits(sk, offset!(sk_userlocks));
+    if locks & BINDADDR_LOCK != 0 {
+        flags |= flag::BINDADDR_LOCK;
+    }
+    if locks & BINDPORT_LOCK != 0 {
+        flags |= flag::BINDPORT_LOCK;
+    }
+    // Both came with the same change of 6.18; the mini-socket's member is what BTF can tell.
+    if has!(tw_connect_bind) {
+        flags |= flag::CONNECT_BIND_KNOWN;
+        if locks & CONNECT_BIND != 0 {
+            flags |= flag::CONNECT_BIND;
+        }
+    }
+    let socket: u64 = read(sk, offset!(sk_socket));
+    let mut inode = 0;
+    if socket != 0 {
+        flags |= flag::HAS_SOCKET;
+        if read::<u64>(socket, offset!(socket_file)) != 0 {
+            flags |= flag::HAS_FILE;
+        }
+        inode = socket - u64::from(offset!(alloc_socket)) + u64::from(offset!(alloc_inode));
+    }
+    out.inode = read(inode, offset!(i_ino));
+    if config!(uid_from_inode) == 0 {
+        out.uid = read(sk, offset!(sk_uid));
+    } else {
+        // `sock_i_uid()`: the inode's owner, root for a socket without one.
+        out.uid = read(inode, offset!(i_uid));
+    }
+    out.flags |= flags | flag::UID_KNOWN;
+}
+
+/// The socket behind a descriptor of the current task; 0 if there is none.
+#[inline(always)]
+pub fn from_fd(fd: i32) -> u64 {
+    let files: u64 = read(task::current(), offset!(task_files));
+    let table: u64 = read(files, offset!(files_fdt));
+    if fd < 0 || fd as u32 >= read::<u32>(table, offset!(fdt_max)) {
+        return 0;
+    }
+    let array: u64 = read(table, offset!(fdt_fd));
+    if array == 0 {
+        return 0;
+    }
+    from_file(read(array + u64::from(fd as u32) * 8, 0))
+}
+
+/// The socket behind a file; 0 if the file is none.
+///
+/// `socket->file == file` and `sk->sk_socket == socket` tell a socket's file from any other.
+#[inline(always)]
+pub fn from_file(file: u64) -> u64 {
+    let socket: u64 = read(file, offset!(file_private_data));
+    if socket == 0 || read::<u64>(socket, offset!(socket_file)) != file {
+        return 0;
+    }
+    let sk: u64 = read(socket, offset!(socket_sk));
+    if read::<u64>(sk, offset!(sk_socket)) != socket {
+        return 0;
+    }
+    sk
+}
+
+/// True for the unix family.
+#[inline(always)]
+pub fn is_unix(socket: &Socket) -> bool {
+    socket.local.family == AF_UNIX
+}

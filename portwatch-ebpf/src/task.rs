@@ -1,0 +1,109 @@
+//! The only place that reads tasks.
+
+use aya_ebpf::{
+    helpers::{
+        bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
+        generated::bpf_get_current_task,
+    },
+};
+use portwatch_common::event::process::Task;
+
+use crate::{
+    globals::{config, has, offset},
+    read::read,
+};
+
+/// `PF_KTHREAD` of `include/linux/sched.h`.
+const PF_KTHREAD: u32 = 0x0020_0000;
+
+/// The current task's `task_struct`.
+#[inline(always)]
+pub fn current() -> u64 {
+    // SAFETY: the helper has no conditions.
+    unsafe { bpf_get_current_task() }
+}
+
+/// Process id of the current task.
+#[inline(always)]
+pub fn tgid() -> u32 {
+    (bpf_get_current_pid_tgid() >> 32) as u32
+}
+
+/// True for a kernel thread: a deferred `fput`, not the process that closed.
+#[inline(always)]
+pub fn is_kernel_thread(task: u64) -> bool {
+    read::<u32>(task, offset!(task_flags)) & PF_KTHREAD != 0
+}
+
+/// Start of a task's process.
+#[inline(always)]
+pub fn start_boot_ns(task: u64) -> u64 {
+    read(read(task, offset!(task_group_leader)), offset!(task_start_boottime))
+}
+
+/// Parent's process id.
+#[inline(always)]
+pub fn ppid(task: u64) -> u32 {
+    let leader: u64 = read(task, offset!(task_group_leader));
+    read(read(leader, offset!(task_real_parent)), offset!(task_tgid))
+}
+
+/// Name of the leader thread.
+#[inline(always)]
+pub fn leader_comm(task: u64) -> [u8; 16] {
+    read(read(task, offset!(task_group_leader)), offset!(task_comm))
+}
+
+/// A task's `css_set`: which control groups it is in.
+#[inline(always)]
+pub fn css_set(task: u64) -> u64 {
+    read(task, offset!(task_cgroups))
+}
+
+/// Fills in the current task.
+#[inline(always)]
+pub fn fill(task: u64, out: &mut Task) {
+    let pid_tgid = bpf_get_current_pid_tgid();
+    out.tgid = (pid_tgid >> 32) as u32;
+    out.tid = pid_tgid as u32;
+    out.uid = bpf_get_current_uid_gid() as u32;
+    out.start_boot_ns = start_boot_ns(task);
+    out.ppid = ppid(task);
+    out.comm = bpf_get_current_comm().unwrap_or_default();
+    out.leader_comm = leader_comm(task);
+    out.cap_effective = read(read(task, offset!(task_cred)), offset!(cred_cap_effective));
+    let net: u64 = read(read(task, offset!(task_nsproxy)), offset!(nsproxy_net));
+    out.netns = read(net, offset!(net_inum));
+    out.reserved = 0;
+}
+
+/// The `kernfs` node of the control group that names a process best; 0 if there is none.
+///
+/// The unified hierarchy, unless the process is in its root; else the first of the configured v1 controllers in whose
+/// hierarchy it is not in the root. `/proc/PID/cgroup` is read by the same rule in user space.
+#[inline(always)]
+pub fn cgroup(css_set: u64) -> u64 {
+    if !has!(cset_dfl_cgrp) || !has!(cgroup_kn) || !has!(kn_parent) {
+        return 0;
+    }
+    let unified: u64 = read(read(css_set, offset!(cset_dfl_cgrp)), offset!(cgroup_kn));
+    if read::<u64>(unified, offset!(kn_parent)) != 0 {
+        return unified;
+    }
+    if !has!(cset_subsys) || !has!(css_cgroup) {
+        return unified;
+    }
+    let subsys = config!(cgroup_subsys);
+    let count = config!(cgroup_subsys_count);
+    for (i, index) in subsys.iter().enumerate() {
+        if i as u32 >= count {
+            break;
+        }
+        let css: u64 = read(css_set, offset!(cset_subsys) + index * 8);
+        let node: u64 = read(read(css, offset!(css_cgroup)), offset!(cgroup_kn));
+        if read::<u64>(node, offset!(kn_parent)) != 0 {
+            return node;
+        }
+    }
+    unified
+}

@@ -1,0 +1,9 @@
+//! The kernel side, from user space: the object, its hooks, its records and its counters.
+
+pub mod attach;
+pub mod counters;
+pub mod error;
+pub mod holders;
+pub mod load;
+pub mod plan;
+pub mod ring;

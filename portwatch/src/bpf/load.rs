@@ -1,0 +1,105 @@
+//! From the object's bytes to maps in the kernel; programs are loaded one by one when they are attached.
+
+use std::{fs, path::Path};
+
+use aya::{Ebpf, EbpfError, EbpfLoader, VerifierLogLevel};
+use portwatch_common::{
+    ABI_SYMBOL, ABI_VERSION,
+    config::Config,
+    offsets::{ABSENT, Offsets},
+};
+use zerocopy::IntoBytes;
+
+use super::error::BpfError;
+use crate::btf::{Btf, resolve};
+
+/// The object that this program was built with.
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/portwatch.bpf.o");
+
+/// Where the kernel describes its types.
+pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// Size of the ring buffer, bytes: some 15,000 attempts, or 4,000 refusals with a full walk.
+const RING_BYTES: u32 = 8 * 1024 * 1024;
+
+/// What `sock_common` members must lie within; `COMMON_LEN` of the eBPF side.
+const COMMON_LEN: u32 = 136;
+
+/// What is asked of the object.
+#[derive(Debug, Default)]
+pub struct Request<'a> {
+    /// Another object than the built-in one.
+    pub object: Option<&'a Path>,
+    /// Filters. What depends on the kernel is filled in here.
+    pub config: Config,
+    /// Ask the verifier for its log.
+    pub verbose: bool,
+}
+
+/// The offsets of the running kernel.
+///
+/// # Errors
+///
+/// If it has no BTF, or lacks a member without which nothing can be traced.
+pub fn offsets() -> Result<Offsets, BpfError> {
+    let bytes = fs::read(KERNEL_BTF).map_err(|source| BpfError::NoBtf { path: KERNEL_BTF, source })?;
+    let btf = Btf::parse(&bytes).map_err(|error| BpfError::Btf(error.to_string()))?;
+    let offsets = resolve(&btf).map_err(|error| BpfError::Btf(error.to_string()))?;
+    let widest = [offsets.skc_v6_rcv_saddr, offsets.skc_v6_daddr, offsets.skc_hash, offsets.skc_node];
+    if widest.iter().any(|&at| at != ABSENT && at + 16 > COMMON_LEN + 8) {
+        return Err(BpfError::Btf("struct sock_common is larger than portwatch reads".to_owned()));
+    }
+    Ok(offsets)
+}
+
+/// Creates the maps and prepares the programs.
+///
+/// # Errors
+///
+/// If the object cannot be read, is of another version, or the kernel refuses its maps.
+pub fn load(request: &Request<'_>, offsets: &Offsets) -> Result<Ebpf, BpfError> {
+    let read;
+    let object = match request.object {
+        None => OBJECT,
+        Some(path) => {
+            read = fs::read(path)
+                .map_err(|source| BpfError::Object { path: path.to_owned(), source })?;
+            &read
+        }
+    };
+    let config = kernel_config(request.config, offsets);
+    let level = if request.verbose { VerifierLogLevel::VERBOSE } else { VerifierLogLevel::DISABLE };
+    EbpfLoader::new()
+        .verifier_log_level(level | VerifierLogLevel::STATS)
+        .override_global(ABI_SYMBOL, &ABI_VERSION, true)
+        .override_global("OFFSETS", offsets.as_bytes(), true)
+        .override_global("CONFIG", config.as_bytes(), true)
+        .map_max_entries("EVENTS", RING_BYTES)
+        .load(object)
+        .map_err(|error| match error {
+            EbpfError::ParseError(aya_obj::ParseError::SymbolNotFound { name })
+                if name == ABI_SYMBOL =>
+            {
+                BpfError::Abi { symbol: ABI_SYMBOL }
+            }
+            error => BpfError::kernel("loading the BPF object", &error),
+        })
+}
+
+/// Adds to the user's filters what the kernel's layout decides.
+fn kernel_config(mut config: Config, offsets: &Offsets) -> Config {
+    config.uid_from_inode = u32::from(offsets.sk_ino == ABSENT);
+    // `struct local_ports` before 6.8: a seqlock, `int range[2]`, `bool warned` (20 bytes or more); since: `u32`, `bool`.
+    config.port_range_packed = u32::from(offsets.local_ports_size <= 8);
+    let mut count = 0;
+    for index in
+        [offsets.subsys_pids, offsets.subsys_memory, offsets.subsys_devices, offsets.subsys_cpu]
+    {
+        if index != ABSENT {
+            config.cgroup_subsys[count] = index;
+            count += 1;
+        }
+    }
+    config.cgroup_subsys_count = u32::try_from(count).unwrap_or_default();
+    config
+}
