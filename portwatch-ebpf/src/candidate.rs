@@ -9,6 +9,7 @@ use portwatch_common::{
         attempt::{CANDIDATES, Candidate, walk},
         socket::{flag, state},
     },
+    maps::INDEX_WAYS,
 };
 
 use crate::{maps::Work, owner, sock, sock::Common};
@@ -76,8 +77,13 @@ pub fn keep(work: &mut Work, sk: u64, common: Common, from_index: u32) {
 
 #[inline(always)]
 fn already_kept(work: &Work, sk: u64) -> bool {
-    for candidate in &work.conflict.walk.candidates[..portwatch_common::maps::INDEX_WAYS] {
-        if candidate.socket.sk == sk && candidate.socket.flags & flag::FROM_INDEX != 0 {
+    let walk = &work.conflict.walk;
+    for (at, candidate) in walk.candidates[..INDEX_WAYS].iter().enumerate() {
+        // What lies beyond is of an earlier attempt.
+        if at as u32 >= walk.candidates_len {
+            return false;
+        }
+        if candidate.socket.sk == sk {
             return true;
         }
     }

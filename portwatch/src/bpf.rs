@@ -6,4 +6,5 @@ pub mod error;
 pub mod holders;
 pub mod load;
 pub mod plan;
+pub mod privileges;
 pub mod ring;

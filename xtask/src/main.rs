@@ -1,1 +1,140 @@
-fn main() {}
+//! portwatch's chores: build the eBPF object, set up a machine, run the tests.
+
+mod apt;
+mod ebpf;
+mod kernels;
+mod setup;
+mod shell;
+mod stamp;
+mod strip;
+mod test;
+mod toolchain;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about, version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the eBPF object that portwatch carries.
+    #[command(after_help = EBPF_EXAMPLES)]
+    Ebpf {
+        /// Change nothing: fail if the committed object is not made of the sources that are here.
+        #[arg(long)]
+        check: bool,
+        /// Build an object that logs; needs a portwatch built with the feature `debug-log`.
+        #[arg(long, conflicts_with = "check")]
+        debug_log: bool,
+        /// Write the object here, and leave the committed one alone.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Install what the tests and the eBPF object need, as root or through sudo.
+    #[command(after_help = SETUP_EXAMPLES)]
+    Setup {
+        /// Only what the tests need.
+        #[arg(long, conflicts_with = "ebpf_only")]
+        tests_only: bool,
+        /// Only what `cargo xtask ebpf` needs.
+        #[arg(long)]
+        ebpf_only: bool,
+    },
+    /// Fetch Debian's kernels, whose types the tests read, into a cache outside of the checkout.
+    #[command(after_help = KERNELS_EXAMPLES)]
+    Kernels {
+        /// Look for newer ones, too.
+        #[arg(long)]
+        refresh: bool,
+    },
+    /// Install what the tests run, then run them all; those that trace need root.
+    #[command(after_help = TEST_EXAMPLES)]
+    Test {
+        /// Only those that need neither root nor the network.
+        #[arg(long, conflicts_with = "live")]
+        unit: bool,
+        /// Only those that trace.
+        #[arg(long)]
+        live: bool,
+        /// Arguments for `cargo test`.
+        #[arg(last = true, value_name = "ARGS")]
+        arguments: Vec<String>,
+    },
+}
+
+const EBPF_EXAMPLES: &str = "\
+Examples:
+  cargo xtask ebpf                         rebuild portwatch/bpf/portwatch.bpf.o and its stamp
+  cargo xtask ebpf --check                 is the committed object up to date?
+  cargo xtask ebpf --debug-log -o /tmp/o   an object for `portwatch --bpf-object /tmp/o`";
+
+const SETUP_EXAMPLES: &str = "\
+Examples:
+  cargo xtask setup                everything; does nothing where all is there
+  cargo xtask setup --tests-only   leave the BPF toolchain out";
+
+const KERNELS_EXAMPLES: &str = "\
+Examples:
+  cargo xtask kernels             fetch what is not there yet
+  cargo xtask kernels --refresh   fetch today's versions";
+
+const TEST_EXAMPLES: &str = "\
+Examples:
+  cargo xtask test                    all tests
+  cargo xtask test --unit             without root and network
+  cargo xtask test --live -- listen   the tests that trace, and of those the ones with this name";
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            shell::say(format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Ebpf {
+            check: true,
+            output,
+            ..
+        } => ebpf::check(output),
+        Command::Ebpf {
+            debug_log, output, ..
+        } => ebpf::build(debug_log, output),
+        Command::Setup {
+            tests_only,
+            ebpf_only,
+        } => {
+            if !ebpf_only {
+                setup::tests()?;
+            }
+            if !tests_only {
+                setup::ebpf()?;
+            }
+            Ok(())
+        }
+        Command::Kernels { refresh } => kernels::ensure_all(refresh),
+        Command::Test {
+            unit,
+            live,
+            arguments,
+        } => {
+            let which = match (unit, live) {
+                (true, _) => test::Which::Unit,
+                (_, true) => test::Which::Live,
+                _ => test::Which::All,
+            };
+            test::test(which, &arguments)
+        }
+    }
+}

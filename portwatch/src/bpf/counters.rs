@@ -1,10 +1,14 @@
 //! What the hooks counted.
 
-use std::{fs, os::fd::AsRawFd};
+use std::{
+    fs,
+    os::fd::{AsFd, AsRawFd},
+};
 
 use aya::{
     Ebpf,
     maps::{MapData, PerCpuArray},
+    programs::ProgramFd,
 };
 use portwatch_common::counters::{COUNTERS, Counter};
 
@@ -61,21 +65,31 @@ pub(crate) fn missing(map: &str) -> BpfError {
     }
 }
 
-/// How often the kernel skipped a program because it was running on that CPU already (`recursion_misses`, 5.12);
-/// `None` where it keeps no count.
-#[must_use]
-pub fn missed(ebpf: &Ebpf, programs: &[&str]) -> Option<u64> {
-    let mut sum = None;
-    for name in programs {
-        let fd = ebpf.program(name).and_then(|program| program.fd().ok())?;
-        // aya does not pass this number on; the kernel also prints it here.
-        let info =
-            fs::read_to_string(format!("/proc/self/fdinfo/{}", std::os::fd::AsFd::as_fd(&fd).as_raw_fd()))
-                .ok()?;
-        let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
-        *sum.get_or_insert(0) += line.trim().parse::<u64>().ok()?;
+/// The kernel's own statistics of programs, for as long as this lives.
+#[derive(Debug)]
+pub struct Statistics(Option<Vec<ProgramFd>>);
+
+impl Statistics {
+    /// Of the programs with these names.
+    #[must_use]
+    pub fn new(ebpf: &Ebpf, programs: &[&str]) -> Self {
+        let fd = |name: &&str| ebpf.program(name)?.fd().ok()?.try_clone().ok();
+        Self(programs.iter().map(fd).collect())
     }
-    sum
+
+    /// How often the kernel skipped a program because it was running on that CPU already (`recursion_misses`, 5.12);
+    /// `None` where it keeps no count.
+    #[must_use]
+    pub fn missed(&self) -> Option<u64> {
+        let misses = |program: &ProgramFd| {
+            // aya does not pass this number on; the kernel also prints it here.
+            let path = format!("/proc/self/fdinfo/{}", program.as_fd().as_raw_fd());
+            let info = fs::read_to_string(path).ok()?;
+            let count = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+            count.trim().parse::<u64>().ok()
+        };
+        self.0.as_ref()?.iter().map(misses).sum()
+    }
 }
 
 /// Waits until no program that was attached a moment ago still runs.

@@ -44,12 +44,6 @@ impl Holders {
         Ok(Self { ebpf, port })
     }
 
-    /// The programs, for their statistics.
-    #[must_use]
-    pub fn programs(&self) -> &Ebpf {
-        &self.ebpf
-    }
-
     /// Every open IP socket that has `port` (0: any port).
     ///
     /// # Errors

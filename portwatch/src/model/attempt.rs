@@ -149,6 +149,9 @@ pub struct Blocker {
     pub expires_in_ms: Option<u64>,
     /// Its port was picked by `connect()`: true or false where that is known.
     pub connected_out: Option<bool>,
+    /// Its program chose the port with `bind()`; false of an accepted connection and of one whose port `connect()`
+    /// picked. `None` where it cannot be read: a `TIME_WAIT` keeps no trace of it.
+    pub port_bound: Option<bool>,
     /// The kernel made it for itself.
     pub kernel_socket: bool,
     /// The one to act on first.

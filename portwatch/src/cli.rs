@@ -1,0 +1,221 @@
+//! The command line. Definitions only; what they do is in `commands`.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
+
+/// Names who blocked whom when a program fails with "Address already in use".
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    propagate_version = true,
+    infer_subcommands = true,
+    after_help = "Examples:
+  sudo portwatch trace                    every bind and listen on this host, until Ctrl-C
+  sudo portwatch trace -p 8080 --failures only what fails on port 8080
+  portwatch doctor                        what this machine allows
+
+Exit status: 0 done, 2 error."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Say more about errors (the verifier's log among it).
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Report every attempt to get a port, and for each refusal who had it and why.
+    #[command(after_help = TRACE_EXAMPLES)]
+    Trace(Box<TraceArgs>),
+    /// Say what this machine allows: which capability comes from where, and what is lost.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
+}
+
+const TRACE_EXAMPLES: &str = "Examples:
+  sudo portwatch trace
+  sudo portwatch trace -p 8080,9000-9100 --failures
+  sudo portwatch trace --format json | jq 'select(.verdict) | .verdict.summary'
+  sudo portwatch trace -o binds.jsonl --duration 1h
+  sudo portwatch trace --failures -- systemctl restart myapp
+
+Without -o, records go to standard output; messages for people go to standard error. A `start` record (and a line that
+begins with \"tracing\" on standard error) appears once every hook is attached. Ctrl-C ends with a `stop` record.
+
+Exit status: 0 done, 2 error; with a command its own (128 + the signal's number if one killed it, 127 if it was not
+found, 126 if it could not be run).";
+
+const DOCTOR_EXAMPLES: &str = "Examples:
+  sudo portwatch doctor
+  sudo portwatch doctor --format json | jq .degraded
+
+Exit status: 0 attempts can be traced, 2 nothing can be traced.";
+
+/// What to trace, and where to.
+#[derive(Debug, Args)]
+pub struct TraceArgs {
+    /// Only these ports, requested or given: `8080`, `9000-9100`, several with commas.
+    #[arg(short = 'p', long = "port", value_name = "PORTS", value_delimiter = ',', value_parser = parse_ports)]
+    pub ports: Vec<PortRange>,
+    /// Only these protocols.
+    #[arg(long, value_name = "PROTO", value_delimiter = ',')]
+    pub proto: Vec<ProtoArg>,
+    /// Only attempts of this process, as the host numbers it.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Option<u32>,
+    /// Only attempts of processes or threads of this name (15 bytes at most, as in /proc/PID/comm).
+    #[arg(long, value_name = "NAME", value_parser = parse_comm)]
+    pub comm: Option<String>,
+    /// Only attempts that fail.
+    #[arg(long)]
+    pub failures: bool,
+    /// How records are written [default: text on standard output, json in a file].
+    #[arg(long, value_enum)]
+    pub format: Option<FormatArg>,
+    /// Write records to this file (made with mode 0600) and not to standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Add to the file if it exists.
+    #[arg(long, requires = "output")]
+    pub append: bool,
+    /// End after this time: `30s`, `5m`, `1h 30m`.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub duration: Option<Duration>,
+    /// End after so many attempts.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// Colour in text: by default on a terminal, unless NO_COLOR is set.
+    #[arg(long, value_enum, default_value_t = ColorArg::Auto, value_name = "WHEN")]
+    pub color: ColorArg,
+    /// Load this BPF object instead of the built-in one.
+    #[arg(long, value_name = "FILE")]
+    pub bpf_object: Option<PathBuf>,
+    /// Run this command, and end when it ends.
+    #[arg(last = true, value_name = "CMD")]
+    pub cmd: Vec<OsString>,
+}
+
+/// How to report.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// How the findings are written.
+    #[arg(long, value_enum, default_value_t = FormatArg::Text)]
+    pub format: FormatArg,
+    /// Examine this BPF object instead of the built-in one.
+    #[arg(long, value_name = "FILE")]
+    pub bpf_object: Option<PathBuf>,
+}
+
+/// How output is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// When text has colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorArg {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// A protocol to filter by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProtoArg {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// Multipath TCP.
+    Mptcp,
+    /// Unix sockets.
+    Unix,
+    /// Any other.
+    Other,
+}
+
+/// Ports, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    /// The first.
+    pub first: u16,
+    /// The last.
+    pub last: u16,
+}
+
+fn parse_ports(text: &str) -> Result<PortRange, String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let port = |text: &str| match text.trim().parse::<u32>() {
+        Ok(port @ 1..=65535) => Ok(u16::try_from(port).unwrap_or(u16::MAX)),
+        Ok(_) => Err(format!("{text} is not a port: ports are 1 to 65535")),
+        Err(_) => Err(format!("`{text}` is not a port number: write 8080, or a range as 9000-9100")),
+    };
+    let (first, last) = (port(first)?, port(last)?);
+    if first > last {
+        return Err(format!("the range ends before it begins: write {last}-{first}"));
+    }
+    Ok(PortRange { first, last })
+}
+
+fn parse_comm(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=15 => Ok(text.to_owned()),
+        0 => Err("a name has at least one byte".to_owned()),
+        n => Err(format!(
+            "{n} bytes, but the kernel keeps 15 of a name: write `{}`",
+            text.chars().scan(0, |len, c| { *len += c.len_utf8(); (*len <= 15).then_some(c) }).collect::<String>()
+        )),
+    }
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let duration: SignedDuration =
+        text.parse().map_err(|_| "not a time: write 30s, 5m or `1h 30m`".to_owned())?;
+    Duration::try_from(duration)
+        .ok()
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "must be longer than nothing".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn ports_and_ranges() {
+        assert_eq!(parse_ports("8080"), Ok(PortRange { first: 8080, last: 8080 }));
+        assert_eq!(parse_ports("9000-9100"), Ok(PortRange { first: 9000, last: 9100 }));
+        for bad in ["http", "", "0", "65536", "9100-9000", "1-2-3", "-5"] {
+            assert!(parse_ports(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_and_names() {
+        assert_eq!(parse_duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert!(parse_duration("soon").is_err());
+        assert!(parse_duration("0s").is_err());
+        assert!(parse_duration("-3s").is_err());
+        assert!(parse_comm("a-name-of-16-byt").unwrap_err().contains("`a-name-of-16-by`"));
+    }
+}

@@ -1,0 +1,91 @@
+//! What a run needs before its first record: where to write, and what was open before it began.
+
+use std::collections::HashMap as StdHashMap;
+
+use anstream::ColorChoice;
+use anyhow::{Context, Result};
+use aya::{
+    Ebpf,
+    maps::{HashMap, Map},
+};
+use jiff::tz::TimeZone;
+use portwatch_common::{
+    event::{holder::Holder, socket::state},
+    maps::INDEX_WAYS,
+};
+
+use crate::{
+    bpf::{attach::Attached, holders::Holders},
+    cli::{ColorArg, FormatArg, TraceArgs},
+    clock::Clock,
+    machine::Machine,
+    output::{
+        sink::{Format, IfExists, Sink},
+        text::Text,
+        theme::Theme,
+    },
+    story::Story,
+};
+
+/// `IPPROTO_TCP` and `IPPROTO_MPTCP`.
+const TCP: [u16; 2] = [6, 262];
+
+/// Opens what records are written to.
+pub(super) fn sink(args: &TraceArgs) -> Result<Sink> {
+    let default = if args.output.is_some() { FormatArg::Json } else { FormatArg::Text };
+    let format = match args.format.unwrap_or(default) {
+        FormatArg::Json => Format::Json,
+        FormatArg::Text => Format::Text(Text::new(theme(args), TimeZone::system())),
+    };
+    match &args.output {
+        Some(path) => {
+            let exists = if args.append { IfExists::Append } else { IfExists::Refuse };
+            Ok(Sink::file(format, path, exists)?)
+        }
+        None => Sink::stdout(format).context("opening standard output"),
+    }
+}
+
+fn theme(args: &TraceArgs) -> Theme {
+    match (args.color, &args.output) {
+        (ColorArg::Always, _) => Theme::for_stdout(ColorChoice::Always),
+        (ColorArg::Auto, None) => Theme::for_stdout(ColorChoice::Auto),
+        _ => Theme::plain(),
+    }
+}
+
+/// Takes the snapshot, and makes the story that begins with it.
+pub(super) fn story(mut ebpf: Ebpf, attached: &Attached) -> Result<Story<Machine>> {
+    let index = ebpf.take_map("PORT_INDEX");
+    let holders = if attached.has_holders { Some(Holders::new(ebpf)?) } else { None };
+    let mut machine = Machine::new(holders).context("looking through the open sockets")?;
+    let open = machine.open_sockets(0).context("looking through the open sockets")?;
+    if let Some(index) = index {
+        fill_index(index, &open.rows)?;
+    }
+    let mut story = Story::new(machine, Clock::now().context("reading the clock")?);
+    story.snapshot(&open.descriptors);
+    Ok(story)
+}
+
+/// Tells the kernel side of the sockets that were bound before it was there. Their bytes are those of
+/// `portwatch_common::maps::{IndexKey, PortIndex}`.
+fn fill_index(index: Map, rows: &[Holder]) -> Result<()> {
+    let mut index: HashMap<_, [u32; 2], [u64; INDEX_WAYS]> = HashMap::try_from(index)?;
+    let mut ports: StdHashMap<[u32; 2], Vec<u64>> = StdHashMap::new();
+    for Holder { socket, .. } in rows {
+        if TCP.contains(&socket.protocol) && matches!(socket.state, state::LISTEN | state::CLOSE) {
+            let sockets = ports.entry([socket.netns, u32::from(socket.local.port)]).or_default();
+            if !sockets.contains(&socket.sk) {
+                sockets.push(socket.sk);
+            }
+        }
+    }
+    for (key, sockets) in ports {
+        let mut ways = [0; INDEX_WAYS];
+        ways.iter_mut().zip(sockets).for_each(|(way, socket)| *way = socket);
+        // Best effort: without the index a listener may hide in a very full bucket.
+        let _ = index.insert(key, ways, 0);
+    }
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! One run of `trace`, from the first check to the last record.
+
+use std::{
+    process::{ExitCode, ExitStatus},
+    sync::mpsc::{Sender, channel},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow};
+use tokio::{
+    process::Child,
+    sync::oneshot,
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+use super::{
+    child::{self, NotStarted},
+    filters, host,
+    losses::Losses,
+    prepare,
+    pump::Pump,
+    signals::{Signals, Wish},
+    teller::{Ended, Message, Teller},
+};
+use crate::{
+    bpf::{
+        attach::{self, Attached},
+        counters,
+        load::{self, Request},
+        privileges,
+        ring::Reader,
+    },
+    cli::TraceArgs,
+    model::record::Body,
+};
+
+/// How often losses are looked for.
+const LOOK: Duration = Duration::from_secs(1);
+
+pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
+    privileges::check()?;
+    // A path that cannot be written to is told before anything is loaded.
+    let sink = prepare::sink(args)?;
+    let offsets = load::offsets()?;
+    let request = Request {
+        object: args.bpf_object.as_deref(),
+        config: filters::config(args),
+        verbose,
+    };
+    let mut ebpf = load::load(&request, &offsets)?;
+    filters::set_ports(&mut ebpf, &args.ports)?;
+    let ring = Reader::new(&mut ebpf)?;
+    let counters = counters::Reader::new(&mut ebpf)?;
+    let mut attached = attach::attach(&mut ebpf)?;
+    let statistics = counters::Statistics::new(&ebpf, attached.programs());
+    // From here on events wait in the ring: whatever is newer than the snapshot is told after it.
+    let mut signals = Signals::new()?;
+    let (messages, receiver) = channel();
+    let (enough, wait_enough) = oneshot::channel();
+    let mut teller = Teller {
+        story: prepare::story(ebpf, &attached)?,
+        sink,
+        remaining: args.count,
+        enough: Some(enough),
+    };
+    let start = host::start(&attached, filters::record(args));
+    teller.tell(Body::Start(Box::new(start)));
+    teller.flush();
+    let (mut pump, chunks) = Pump::new(ring, messages.clone());
+    let thread = teller.spawn(receiver, chunks).context("starting the teller's thread")?;
+    announce(&attached);
+
+    let mut losses = Losses::new(&counters);
+    let ending = trace(args, &mut pump, &messages, &mut losses, &mut signals, wait_enough).await;
+
+    attached.detach();
+    counters::wait_for_running_programs();
+    pump.drain_all().await;
+    losses.look(&messages);
+    let totals = Box::new(counters.totals());
+    let missed = statistics.missed();
+    // A teller that is gone has told why.
+    let _ = messages.send(Message::Finish { totals, missed });
+    drop((messages, pump));
+    let ended = thread.join().map_err(|_| anyhow!("the teller's thread panicked"))?;
+    conclude(args, ended, ending?)
+}
+
+/// Why tracing ended.
+enum Ending {
+    /// A signal, the duration, the count, or a reader that is gone.
+    Asked,
+    /// The command ended.
+    Command(ExitStatus),
+    /// The command could not be started.
+    NotStarted(NotStarted),
+}
+
+async fn trace(
+    args: &TraceArgs,
+    pump: &mut Pump,
+    messages: &Sender<Message>,
+    losses: &mut Losses<'_>,
+    signals: &mut Signals,
+    mut enough: oneshot::Receiver<()>,
+) -> Result<Ending> {
+    let mut command: Option<Child> = match child::spawn(&args.cmd) {
+        Ok(command) => command,
+        Err(not_started) => return Ok(Ending::NotStarted(not_started)),
+    };
+    let end = args.duration.map(|duration| Instant::now() + duration);
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            result = pump.turn() => result.context("reading the ring buffer")?,
+            _ = look.tick() => {
+                losses.look(messages);
+                pump.poke();
+            }
+            signal = signals.next() => {
+                // The terminal's Ctrl-C reaches the command as well: its end is the end.
+                if command.is_none() || signal != Wish::Interrupt || signals.interrupts > 1 {
+                    return Ok(Ending::Asked);
+                }
+            }
+            status = child::wait(&mut command) => {
+                return Ok(Ending::Command(status.context("waiting for the command")?));
+            }
+            () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => {
+                return Ok(Ending::Asked);
+            }
+            _ = &mut enough => return Ok(Ending::Asked),
+        }
+    }
+}
+
+/// On standard error: what began, and what is missing.
+fn announce(attached: &Attached) {
+    let lost: Vec<&str> =
+        attached.degraded.iter().map(|lost| lost.what.as_str()).collect();
+    anstream::eprintln!(
+        "tracing bind and listen on this host, in every network namespace; not to be known here: {} (see `portwatch doctor`)",
+        lost.join(", ")
+    );
+}
+
+/// The last words, and the exit status.
+fn conclude(args: &TraceArgs, ended: Ended, ending: Ending) -> Result<ExitCode> {
+    if let (Some(path), Some(stop)) = (&args.output, &ended.stop) {
+        anstream::eprintln!(
+            "portwatch: {} attempts seen, {} written to {}, {} lost",
+            stop.seen,
+            stop.submitted,
+            path.display(),
+            stop.lost
+        );
+    }
+    let status = match ending {
+        Ending::NotStarted(not_started) => {
+            anstream::eprintln!("portwatch: {:#}", not_started.error);
+            not_started.status
+        }
+        Ending::Command(status) => child::code(status),
+        Ending::Asked => 0,
+    };
+    if ended.dropped > 0 {
+        return Err(anyhow!("{} records could not be written", ended.dropped));
+    }
+    Ok(ExitCode::from(status))
+}

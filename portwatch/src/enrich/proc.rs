@@ -1,0 +1,133 @@
+//! Processes as `/proc` shows them.
+
+use std::{io::Read, os::unix::fs::MetadataExt, path::Path, sync::OnceLock};
+
+use nix::unistd::{SysconfVar, sysconf};
+use procfs::process::{Process as Entry, Stat};
+
+use super::cgroup;
+use crate::model::{number::Big, process::Process};
+
+/// As many arguments as are kept.
+pub const ARGUMENTS: usize = 64;
+/// As many bytes of arguments as are kept.
+pub const ARGUMENT_BYTES: usize = 4096;
+/// What stands in the place of arguments that were not kept, as the last one.
+pub const ARGUMENTS_CUT: &str = "…";
+
+/// Longest file that is read: `/proc/PID/cgroup` of a host with every v1 hierarchy and deep paths.
+const FILE_BYTES: u64 = 64 * 1024;
+
+/// Reads what there is to know about a process; `None` when it is gone, or hidden (`hidepid`).
+///
+/// Fields that may not be read (the executable and the namespace of another user's process) are `None`. The user's
+/// name is left to [`super::complete`].
+#[must_use]
+pub fn read_process(pid: u32) -> Option<Process> {
+    // The entry is an open directory: it stays that of this process and fails when it has ended, even if the pid has
+    // been given to another one by then.
+    let entry = Entry::new(i32::try_from(pid).ok()?).ok()?;
+    let stat = entry.stat().ok()?;
+    let cgroup = text(&entry, "cgroup").and_then(|text| cgroup::choose(&text).map(str::to_owned));
+    let process = Process {
+        pid,
+        tid: None,
+        ppid: u32::try_from(stat.ppid).ok(),
+        comm: stat.comm.clone(),
+        exe: entry.exe().ok().map(|path| without_deleted(&path)),
+        cmdline: cmdline(&entry),
+        uid: text(&entry, "status").and_then(|text| real_uid(&text)),
+        user: None,
+        start_boot_ns: Some(start_boot_ns(&stat)),
+        unit: cgroup.as_deref().and_then(cgroup::unit),
+        container: cgroup.as_deref().and_then(cgroup::container),
+        cgroup,
+        netns: netns(&entry),
+    };
+    // Belt and braces for a /proc whose entries would not be bound to their process: nothing is said of two.
+    let again = Entry::new(entry.pid).ok()?.stat().ok()?;
+    (again.starttime == stat.starttime).then_some(process)
+}
+
+/// When the process started: nanoseconds since boot, rounded down to a tick of `USER_HZ`.
+///
+/// `/proc` counts in those ticks (`do_task_stat`, `nsec_to_clock_t` of `start_boottime`), whatever the kernel's own
+/// `HZ` is.
+fn start_boot_ns(stat: &Stat) -> Big {
+    static TICK_NS: OnceLock<u64> = OnceLock::new();
+    let tick_ns = *TICK_NS.get_or_init(|| {
+        let hz = sysconf(SysconfVar::CLK_TCK)
+            .ok()
+            .flatten()
+            .and_then(|hz| u64::try_from(hz).ok());
+        1_000_000_000 / hz.filter(|hz| *hz > 0).unwrap_or(100)
+    });
+    Big(stat.starttime.saturating_mul(tick_ns))
+}
+
+fn text(entry: &Entry, name: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    entry
+        .open_relative(name)
+        .ok()?
+        .take(FILE_BYTES)
+        .read_to_end(&mut bytes)
+        .ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn cmdline(entry: &Entry) -> Option<Vec<String>> {
+    let mut bytes = Vec::new();
+    let limit = ARGUMENT_BYTES as u64 + 1;
+    let read = entry
+        .open_relative("cmdline")
+        .ok()?
+        .take(limit)
+        .read_to_end(&mut bytes);
+    read.ok()?;
+    arguments(&bytes)
+}
+
+/// The arguments in `bytes`, each ended by NUL; `None` where there are none, as of a kernel thread or a zombie.
+///
+/// More than [`ARGUMENTS`] or [`ARGUMENT_BYTES`] are cut, and [`ARGUMENTS_CUT`] says so. Empty arguments at the end
+/// are taken for the padding that a program leaves which has written a title over its arguments.
+#[must_use]
+pub fn arguments(bytes: &[u8]) -> Option<Vec<String>> {
+    let mut cut = bytes.len() > ARGUMENT_BYTES;
+    let bytes = &bytes[..bytes.len().min(ARGUMENT_BYTES)];
+    let end = bytes.iter().rposition(|byte| *byte != 0)? + 1;
+    let mut arguments = Vec::new();
+    for argument in bytes[..end].split(|byte| *byte == 0) {
+        if arguments.len() == ARGUMENTS {
+            cut = true;
+            break;
+        }
+        arguments.push(String::from_utf8_lossy(argument).into_owned());
+    }
+    if cut {
+        arguments.push(ARGUMENTS_CUT.to_owned());
+    }
+    Some(arguments)
+}
+
+/// The first number of `Uid:`, as the reader's user namespace has it.
+fn real_uid(status: &str) -> Option<u32> {
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// The path of an executable that was replaced or removed ends in ` (deleted)`, which is no part of its name.
+fn without_deleted(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    path.strip_suffix(" (deleted)").unwrap_or(&path).to_owned()
+}
+
+/// Inode of the network namespace.
+fn netns(entry: &Entry) -> Option<u32> {
+    let inode = entry.open_relative("ns/net").ok()?.metadata().ok()?.ino();
+    u32::try_from(inode).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use rstest::rstest;
+
+use super::*;
+use crate::clock;
+
+#[rstest]
+#[case(b"", None)]
+#[case(b"\0\0\0", None)]
+#[case(b"node\0", Some(vec!["node"]))]
+#[case(b"node\0server.js\0", Some(vec!["node", "server.js"]))]
+#[case(b"sh\0-c\0\0x\0", Some(vec!["sh", "-c", "", "x"]))]
+#[case(b"nginx: worker process\0\0\0\0", Some(vec!["nginx: worker process"]))]
+#[case(b"no end", Some(vec!["no end"]))]
+#[case(b"caf\xe9\0", Some(vec!["caf\u{fffd}"]))]
+fn arguments_are_split(#[case] bytes: &[u8], #[case] expected: Option<Vec<&str>>) {
+    let expected = expected.map(|args| args.into_iter().map(str::to_owned).collect::<Vec<_>>());
+    assert_eq!(arguments(bytes), expected);
+}
+
+#[test]
+fn too_many_or_too_long_arguments_are_cut_and_marked() {
+    let many = arguments(&b"a\0".repeat(ARGUMENTS)).unwrap();
+    assert_eq!((many.len(), many[ARGUMENTS - 1].as_str()), (ARGUMENTS, "a"));
+
+    let more = arguments(&b"a\0".repeat(ARGUMENTS + 1)).unwrap();
+    assert_eq!(
+        (more.len(), more[ARGUMENTS].as_str()),
+        (ARGUMENTS + 1, ARGUMENTS_CUT)
+    );
+
+    let long = arguments(&vec![b'x'; ARGUMENT_BYTES + 1]).unwrap();
+    assert_eq!(
+        (long.len(), long[0].len(), long[1].as_str()),
+        (2, ARGUMENT_BYTES, ARGUMENTS_CUT)
+    );
+}
+
+#[rstest]
+#[case("/usr/bin/java", "/usr/bin/java")]
+#[case("/opt/app (deleted)", "/opt/app")]
+#[case("/opt/app (deleted) (deleted)", "/opt/app (deleted)")]
+fn the_mark_of_a_removed_executable_is_not_its_name(#[case] link: &str, #[case] expected: &str) {
+    assert_eq!(without_deleted(Path::new(link)), expected);
+}
+
+#[test]
+fn the_real_uid_is_the_first() {
+    assert_eq!(
+        real_uid("Name:\tx\nUid:\t1000\t0\t0\t0\nGid:\t5\t5\t5\t5\n"),
+        Some(1000)
+    );
+    assert_eq!(real_uid("Name:\tUid: 7\n"), None);
+}
+
+#[test]
+fn this_very_process_is_read() {
+    let own = read_process(std::process::id()).unwrap();
+    assert_eq!(own.pid, std::process::id());
+    assert_eq!(own.uid, Some(nix::unistd::getuid().as_raw()));
+    assert_eq!(
+        own.ppid,
+        u32::try_from(nix::unistd::getppid().as_raw()).ok()
+    );
+    assert_eq!(
+        own.exe,
+        std::env::current_exe()
+            .ok()
+            .map(|path| path.to_string_lossy().into_owned())
+    );
+    assert_eq!(own.cmdline.unwrap()[0], std::env::args().next().unwrap());
+    assert!(own.netns.is_some());
+    assert!(own.start_boot_ns.unwrap().0 <= clock::boot_now().unwrap());
+}
+
+#[test]
+fn a_child_is_read_and_starts_after_us() {
+    let before = clock::boot_now().unwrap();
+    let mut child = Command::new("cat")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let process = read_process(child.id()).unwrap();
+    let after = clock::boot_now().unwrap();
+
+    assert_eq!(process.comm, "cat");
+    assert_eq!(process.cmdline, Some(vec!["cat".to_owned()]));
+    assert_eq!(process.ppid, Some(std::process::id()));
+    let start = process.start_boot_ns.unwrap().0;
+    let tick = 10_000_000;
+    assert!(
+        start + tick >= before && start <= after,
+        "{before} {start} {after}"
+    );
+
+    child.stdin.take().unwrap().write_all(b"end").unwrap();
+    child.wait().unwrap();
+    assert_eq!(
+        read_process(process.pid),
+        None,
+        "it has ended and has been waited for"
+    );
+}
+
+#[test]
+fn there_is_no_such_process() {
+    assert_eq!(read_process(0), None);
+    assert_eq!(read_process(u32::MAX), None);
+}

@@ -1,0 +1,198 @@
+//! The machine that is traced: what a story asks about it, looked up and kept for a moment.
+
+use std::{
+    collections::HashMap,
+    fmt, io,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use portwatch_common::event::{holder::Holder, socket::state};
+
+use crate::{
+    bpf::holders::Holders,
+    clock,
+    enrich::{self, device::device_name, proc::read_process, user::Users},
+    model::process::Process,
+    snapshot,
+    story::{Descriptor, Surroundings},
+    world::processes::Key,
+};
+
+/// How long a look at who has a socket open is believed.
+const FRESH_NS: u64 = 1_000_000_000;
+/// Ports whose look-ups are kept.
+const PORTS: usize = 1024;
+/// Values of `CONFIG_HZ` that kernels are built with.
+const TICKS: [u64; 9] = [24, 48, 64, 100, 128, 200, 250, 300, 1000];
+/// Time between two readings of the kernel's tick: tells 250 from 300 with room to spare.
+const CALIBRATION: Duration = Duration::from_millis(80);
+
+/// Looks things up for a story.
+pub struct Machine {
+    holders: Source,
+    users: Users,
+    looks: HashMap<u16, Look>,
+    ticks_per_second: u64,
+}
+
+/// Where open sockets are looked up.
+enum Source {
+    /// The iterator.
+    Iterator(Box<Holders>),
+    /// `/proc`, where the iterator cannot be had.
+    Proc,
+}
+
+/// Who had sockets of a port open, a moment ago.
+struct Look {
+    boot_ns: u64,
+    descriptors: Vec<Descriptor>,
+}
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine").field("looks", &self.looks.len()).finish_non_exhaustive()
+    }
+}
+
+impl Machine {
+    /// With the iterator, or through `/proc`. Measures the kernel's clock tick, which takes 80 ms.
+    ///
+    /// # Errors
+    ///
+    /// If the iterator cannot be read.
+    pub fn new(iterator: Option<Holders>) -> io::Result<Self> {
+        let (holders, ticks_per_second) = match iterator {
+            Some(mut iterator) => {
+                let ticks = measure_ticks(&mut iterator)?;
+                (Source::Iterator(Box::new(iterator)), ticks)
+            }
+            // Only the iterator shows the kernel's tick. The slowest of the usual ones keeps "at least" true.
+            None => (Source::Proc, 1000),
+        };
+        Ok(Self { holders, users: Users::default(), looks: HashMap::new(), ticks_per_second })
+    }
+
+    /// Every open IP socket that has `port` (0: any), in every namespace that can be seen.
+    ///
+    /// # Errors
+    ///
+    /// If the iterator or `/proc` cannot be read.
+    pub fn open_sockets(&mut self, port: u16) -> io::Result<OpenSockets> {
+        match &mut self.holders {
+            Source::Iterator(iterator) => {
+                let rows = iterator.read(port)?.sockets;
+                let descriptors = rows.iter().map(descriptor).collect();
+                Ok(OpenSockets { descriptors, rows })
+            }
+            Source::Proc => {
+                Ok(OpenSockets { descriptors: snapshot::open_sockets(port), rows: Vec::new() })
+            }
+        }
+    }
+
+    fn look(&mut self, port: u16) -> &[Descriptor] {
+        let descriptors =
+            self.open_sockets(port).map_or_else(|_| Vec::new(), |open| open.descriptors);
+        if self.looks.len() >= PORTS {
+            self.looks.clear();
+        }
+        let look = Look { boot_ns: clock::boot_now().unwrap_or(0), descriptors };
+        self.looks.insert(port, look);
+        self.looks.get(&port).map_or(&[], |look| &look.descriptors)
+    }
+}
+
+/// Open sockets, in both forms.
+#[derive(Debug)]
+pub struct OpenSockets {
+    /// For the story.
+    pub descriptors: Vec<Descriptor>,
+    /// As the kernel gave them; empty if they come from `/proc`.
+    pub rows: Vec<Holder>,
+}
+
+fn descriptor(row: &Holder) -> Descriptor {
+    let end = row.comm.iter().position(|&byte| byte == 0).unwrap_or(row.comm.len());
+    Descriptor {
+        pid: row.tgid,
+        start_boot_ns: row.start_boot_ns,
+        comm: String::from_utf8_lossy(&row.comm[..end]).into_owned(),
+        fd: row.fd,
+        inode: row.socket.inode,
+        netns: row.socket.netns,
+        port: row.socket.local.port,
+        listens: row.socket.state == state::LISTEN,
+    }
+}
+
+/// `CONFIG_HZ`, from two readings of the kernel's clocks. `sysconf(_SC_CLK_TCK)` is `USER_HZ`, which is not it.
+fn measure_ticks(iterator: &mut Holders) -> io::Result<u64> {
+    // No socket has this port, so that only the kernel's time comes back.
+    let began = Instant::now();
+    let first = iterator.read(u16::MAX)?.clock;
+    if let Some(rest) = CALIBRATION.checked_sub(began.elapsed()) {
+        sleep(rest);
+    }
+    let second = iterator.read(u16::MAX)?.clock;
+    let (Some((from_ns, from)), Some((to_ns, to))) = (first, second) else {
+        return Err(io::Error::other("the iterator over open sockets gave nothing"));
+    };
+    let measured = to.wrapping_sub(from).saturating_mul(1_000_000_000) / (to_ns - from_ns).max(1);
+    Ok(TICKS.into_iter().min_by_key(|ticks| ticks.abs_diff(measured)).unwrap_or(1000))
+}
+
+impl Surroundings for Machine {
+    fn holders(
+        &mut self,
+        netns: u32,
+        port: u16,
+        inodes: &[u64],
+        at_boot_ns: u64,
+    ) -> Vec<Descriptor> {
+        let known = |descriptors: &[Descriptor]| -> Vec<Descriptor> {
+            let wanted = |open: &&Descriptor| open.netns == netns && inodes.contains(&open.inode);
+            descriptors.iter().filter(wanted).cloned().collect()
+        };
+        if let Some(look) = self.looks.get(&port)
+            && at_boot_ns < look.boot_ns.saturating_add(FRESH_NS)
+        {
+            let found = known(&look.descriptors);
+            // A look that was made after the failure is as good as another one. An older one serves if it knows every
+            // socket, and if all that it says is still so.
+            if at_boot_ns < look.boot_ns
+                || (inodes.iter().all(|inode| found.iter().any(|open| open.inode == *inode))
+                    && found.iter().all(is_open))
+            {
+                return found;
+            }
+        }
+        known(self.look(port))
+    }
+
+    fn process(&mut self, pid: u32, start_boot_ns: u64) -> Option<Process> {
+        let process = read_process(pid)?;
+        let start = process.start_boot_ns?.0;
+        (Key::new(pid, start) == Key::new(pid, start_boot_ns)).then_some(process)
+    }
+
+    fn complete(&mut self, process: &mut Process) {
+        enrich::complete(process, &mut self.users);
+    }
+
+    fn device(&mut self, index: u32, netns: u32) -> Option<String> {
+        device_name(index, netns)
+    }
+
+    fn ticks_per_second(&self) -> u64 {
+        self.ticks_per_second
+    }
+}
+
+/// True if the process still has the socket open at that descriptor.
+fn is_open(open: &Descriptor) -> bool {
+    let link = format!("/proc/{}/fd/{}", open.pid, open.fd);
+    std::fs::read_link(link)
+        .is_ok_and(|target| target.as_os_str() == format!("socket:[{}]", open.inode).as_str())
+}

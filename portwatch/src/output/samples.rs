@@ -1,0 +1,285 @@
+//! Records that the tests of the output share.
+
+use std::collections::BTreeMap;
+
+use crate::model::{
+    attempt::{Attempt, Blocker, BlockerCounts, Facts, Failure, Op, SocketId},
+    number::Big,
+    process::{Container, Holder, Owner, Process, Source},
+    record::{Body, Degradation, Filters, Hook, Lost, Record, Start, Stop},
+    socket::{Address, Proto, SocketOption, State},
+    verdict::{Cause, Certainty, Clause, Verdict},
+};
+
+/// Boot time of the samples' records.
+pub(crate) const BOOT_NS: u64 = 300_000_000_000_000;
+
+pub(crate) fn record(seq: u64, body: Body) -> Record {
+    Record {
+        seq,
+        time: "2026-11-21T12:03:41.118000000Z".to_owned(),
+        boot_ns: Big(BOOT_NS),
+        body,
+    }
+}
+
+pub(crate) fn start() -> Record {
+    record(
+        1,
+        Body::Start(Box::new(Start {
+            version: "0.1.0".to_owned(),
+            host: "web1".to_owned(),
+            boot_id: Some("0b0c1d2e-3f40-4152-8637-485960a1b2c3".to_owned()),
+            kernel: "6.12.48-cloud-amd64".to_owned(),
+            arch: "x86_64".to_owned(),
+            hooks: BTreeMap::from([(
+                "attempts".to_owned(),
+                Hook {
+                    tier: "tracepoint".to_owned(),
+                    attached: vec!["sys_enter_bind".to_owned(), "sys_exit_bind".to_owned()],
+                },
+            )]),
+            degraded: vec![Degradation {
+                what: "UDP release".to_owned(),
+                why: "no tracepoint sees a UDP socket give its port back".to_owned(),
+            }],
+            filters: Filters {
+                ports: vec![[8000, 8100]],
+                ..Filters::default()
+            },
+        })),
+    )
+}
+
+pub(crate) fn process(comm: &str, pid: u32) -> Process {
+    Process {
+        pid,
+        tid: None,
+        ppid: Some(1),
+        comm: comm.to_owned(),
+        exe: Some(format!("/usr/bin/{comm}")),
+        cmdline: None,
+        uid: Some(1000),
+        user: Some("app".to_owned()),
+        start_boot_ns: Some(Big(BOOT_NS - 273_600_000_000_000)),
+        cgroup: Some(format!("/system.slice/{comm}.service")),
+        unit: Some(format!("{comm}.service")),
+        container: None,
+        netns: Some(4_026_531_840),
+    }
+}
+
+pub(crate) fn container(runtime: &str) -> Container {
+    Container {
+        id: "4f2a6d1b9c3e8f70a1b2c3d4e5f60718293a4b5c6d7e8f901234567890abcdef".to_owned(),
+        runtime: Some(runtime.to_owned()),
+        pod: None,
+    }
+}
+
+pub(crate) fn attempt() -> Attempt {
+    Attempt {
+        op: Op::Bind,
+        result: "ok".to_owned(),
+        errno: 0,
+        proto: Proto::Tcp,
+        addr: Some("0.0.0.0".to_owned()),
+        port: Some(8080),
+        bound_port: Some(8080),
+        netns: Some(4_026_531_840),
+        device: None,
+        options: vec![SocketOption::ReuseAddr],
+        process: Process {
+            tid: Some(4182),
+            ..process("node", 4182)
+        },
+        socket: SocketId {
+            fd: Some(18),
+            inode: Some(88_213),
+            cookie: Some(Big(4_098)),
+        },
+        facts: Facts {
+            began_boot_ns: Some(Big(BOOT_NS - 21_000)),
+            socket_uid: Some(1000),
+            port_range: Some([32768, 60999]),
+            port_reserved: Some(false),
+            unprivileged_port_start: Some(1024),
+            ..Facts::default()
+        },
+        failure: None,
+    }
+}
+
+pub(crate) fn listener() -> Blocker {
+    let owner = Process {
+        cmdline: Some(["java", "-jar", "/srv/app.jar"].map(str::to_owned).to_vec()),
+        cgroup: Some("/system.slice/tomcat.service".to_owned()),
+        unit: Some("tomcat.service".to_owned()),
+        ..process("java", 977)
+    };
+    Blocker {
+        state: State::Listen,
+        substate: None,
+        local: address("0.0.0.0", 8080),
+        remote: None,
+        options: vec![SocketOption::ReuseAddr],
+        uid: Some(1000),
+        inode: Some(21_077),
+        cookie: Some(Big(17)),
+        since: None,
+        scope_id: None,
+        device: None,
+        device_index: 0,
+        expires_in_ms: None,
+        connected_out: Some(false),
+        port_bound: Some(true),
+        kernel_socket: false,
+        primary: true,
+        conflicts: Some(true),
+        came_later: false,
+        clause: Clause::Listening,
+        certainty: Certainty::Exact,
+        owner: Some(Owner {
+            process: owner.clone(),
+            alive: Some(true),
+            source: Source::Snapshot,
+        }),
+        holders: vec![Holder {
+            process: owner,
+            fd: 12,
+        }],
+    }
+}
+
+/// A `TIME_WAIT` of a server that has exited.
+pub(crate) fn time_wait() -> Blocker {
+    let owner = process("python3", 3977);
+    Blocker {
+        state: State::TimeWait,
+        substate: Some(State::TimeWait),
+        local: address("10.0.0.1", 8080),
+        remote: Some(address("10.0.0.9", 51_234)),
+        options: Vec::new(),
+        uid: None,
+        inode: None,
+        since: Some("2026-11-21T12:03:22.000000000Z".to_owned()),
+        expires_in_ms: Some(41_900),
+        clause: Clause::OtherLacksReuseAddr,
+        certainty: Certainty::Walked,
+        owner: Some(Owner {
+            process: owner,
+            alive: Some(false),
+            source: Source::Observed,
+        }),
+        holders: Vec::new(),
+        ..listener()
+    }
+}
+
+/// A second conflicting socket, that is not the one to act on.
+pub(crate) fn other(blocker: Blocker) -> Blocker {
+    Blocker {
+        primary: false,
+        ..blocker
+    }
+}
+
+pub(crate) fn address(addr: &str, port: u16) -> Address {
+    Address {
+        addr: addr.parse().unwrap(),
+        port,
+    }
+}
+
+pub(crate) fn verdict() -> Verdict {
+    Verdict {
+        cause: Cause::LiveListener,
+        also: vec![Cause::TimeWait],
+        confidence: Certainty::Exact,
+        summary: "java[977] listens on 0.0.0.0:8080".to_owned(),
+        because: "the port has a listener, and SO_REUSEPORT is not set on both sockets".to_owned(),
+        remedies: vec![
+            "stop tomcat.service".to_owned(),
+            "use another port".to_owned(),
+        ],
+        would_succeed_if: vec![
+            "java[977] closes it".to_owned(),
+            "both set SO_REUSEPORT as the same user".to_owned(),
+        ],
+    }
+}
+
+/// A failed attempt with these sockets in its way.
+pub(crate) fn conflict(blockers: Vec<Blocker>, verdict: Option<Verdict>) -> Attempt {
+    let count = |state| {
+        blockers
+            .iter()
+            .filter(|blocker| blocker.state == state)
+            .count() as u32
+    };
+    let blocker_counts = BlockerCounts {
+        listen: count(State::Listen),
+        established: count(State::Established),
+        time_wait: count(State::TimeWait),
+        ..BlockerCounts::default()
+    };
+    Attempt {
+        result: "EADDRINUSE".to_owned(),
+        errno: 98,
+        bound_port: None,
+        failure: Some(Failure {
+            blockers,
+            blocker_counts: Some(blocker_counts),
+            verdict,
+            episode: None,
+        }),
+        ..attempt()
+    }
+}
+
+/// A failed attempt without anything in its way.
+pub(crate) fn refused(result: &str, errno: u32, verdict: Option<Verdict>) -> Attempt {
+    Attempt {
+        result: result.to_owned(),
+        errno,
+        bound_port: None,
+        failure: Some(Failure {
+            blockers: Vec::new(),
+            blocker_counts: None,
+            verdict,
+            episode: None,
+        }),
+        ..attempt()
+    }
+}
+
+pub(crate) fn lost(kind: &str) -> Record {
+    record(
+        7,
+        Body::Lost(Lost {
+            kind: kind.to_owned(),
+            count: 37,
+            from: "2026-11-21T12:03:39.000000000Z".to_owned(),
+            to: "2026-11-21T12:03:41.000000000Z".to_owned(),
+        }),
+    )
+}
+
+pub(crate) fn stop() -> Record {
+    record(
+        9,
+        Body::Stop(Stop {
+            seen: 120,
+            submitted: 81,
+            lost: 37,
+            filtered: 2,
+            missed: Some(0),
+            failures: BTreeMap::from([(Cause::LiveListener, 2), (Cause::TimeWait, 1)]),
+            evicted: BTreeMap::from([("sockets".to_owned(), 3)]),
+        }),
+    )
+}
+
+pub(crate) fn of(attempt: Attempt) -> Record {
+    record(2, Body::Attempt(Box::new(attempt)))
+}

@@ -1,0 +1,120 @@
+//! The line of an attempt.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    net::IpAddr,
+};
+
+use super::{Moment, Text, who::Who};
+use crate::{
+    model::{
+        attempt::Attempt,
+        socket::{Address, Proto},
+    },
+    output::{
+        escape::{escape, quoted},
+        theme::Theme,
+    },
+};
+
+/// Columns that are kept for a call with its protocol, for an address and for a process, so that most lines are aligned.
+const CALL_COLUMNS: usize = 12;
+const ADDRESS_COLUMNS: usize = 20;
+const PROCESS_COLUMNS: usize = 32;
+
+impl Text {
+    pub(super) fn attempt(
+        &self,
+        attempt: &Attempt,
+        moment: &Moment<'_>,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let theme @ Theme {
+            faint,
+            address,
+            ok,
+            bad,
+            ..
+        } = self.theme;
+        let Attempt {
+            op,
+            proto,
+            process,
+            result,
+            ..
+        } = attempt;
+        let style = if attempt.errno == 0 { ok } else { bad };
+        let call = format!("{:<6} {proto}", op.as_str());
+        let requested = requested(attempt);
+        let plain = Who {
+            process,
+            theme: Theme::plain(),
+        }
+        .to_string();
+        writeln!(
+            out,
+            "{faint}{moment}{faint:#}  {call:<CALL_COLUMNS$} \
+             {address}{requested}{address:#}{address_gap}  {who}{who_gap}  {style}{result}{style:#}",
+            address_gap = Gap(ADDRESS_COLUMNS, &requested),
+            who = Who { process, theme },
+            who_gap = Gap(PROCESS_COLUMNS, &plain),
+            result = escape(result),
+        )?;
+        match &attempt.failure {
+            Some(failure) => self.failure(attempt, failure, moment, out),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What was asked for, and the port that came of it where any was asked for.
+fn requested(attempt: &Attempt) -> String {
+    let Attempt {
+        proto,
+        addr,
+        port,
+        bound_port,
+        device,
+        ..
+    } = attempt;
+    if *proto == Proto::Unix {
+        return match addr.as_deref() {
+            None => "?".to_owned(),
+            // unix(7): with the family alone, the kernel makes a name up.
+            Some("") => "(any)".to_owned(),
+            Some(path) => quoted(path).to_string(),
+        };
+    }
+    let requested = match (addr.as_deref(), port) {
+        (None, None) => "?".to_owned(),
+        (None, Some(port)) => format!("?:{port}"),
+        (Some(addr), None) => quoted(addr).to_string(),
+        (Some(addr), &Some(port)) => match addr.parse::<IpAddr>() {
+            Ok(addr) => Address { addr, port }.to_string(),
+            Err(_) => format!("{}:{port}", quoted(addr)),
+        },
+    };
+    let device = device
+        .as_deref()
+        .map(|device| format!("%{}", quoted(device)));
+    let bound = match (port, bound_port) {
+        (Some(0), Some(bound @ 1..)) => Some(format!(" -> {bound}")),
+        _ => None,
+    };
+    [Some(requested), device, bound]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Spaces that fill `text` up to a column: `{:<}` would count the colours too.
+struct Gap<'a>(usize, &'a str);
+
+impl fmt::Display for Gap<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(columns, text) = *self;
+        let gap = columns.saturating_sub(text.chars().count());
+        write!(f, "{:gap$}", "")
+    }
+}

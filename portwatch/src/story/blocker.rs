@@ -1,0 +1,219 @@
+//! The other side: the sockets on the port, whose they are, and since when.
+
+use portwatch_common::event::{
+    attempt::{self as raw, Candidate, walk},
+    owner::role,
+    socket::{Socket, flag, state},
+};
+
+use super::{
+    Descriptor, Story, Surroundings,
+    attempt::{given, ip, options},
+};
+use crate::{
+    model::{
+        attempt::{Blocker, BlockerCounts, Failure},
+        number::Big,
+        process::{Holder, Owner, Process, Source},
+        socket::{Address, State},
+        verdict::{Certainty, Clause},
+    },
+    world::{processes::Key, sockets::Port},
+};
+
+impl<S: Surroundings> Story<S> {
+    pub(super) fn failure(&mut self, raw: &raw::Attempt, walk: Option<&raw::Walk>) -> Failure {
+        let kept = walk.map_or(&[][..], |walk| {
+            let len = (walk.candidates_len as usize).min(walk.candidates.len());
+            &walk.candidates[..len]
+        });
+        let inodes: Vec<u64> = kept.iter().filter_map(|kept| given(kept.socket.inode)).collect();
+        let open = if inodes.is_empty() {
+            Vec::new()
+        } else {
+            let (netns, port) = (raw.socket.netns, raw.requested.port);
+            self.surroundings.holders(netns, port, &inodes, raw.header.boot_ns)
+        };
+        for candidate in kept.iter().filter(|kept| kept.socket.state == state::LISTEN) {
+            self.world.sockets.listened(port_of(&candidate.socket));
+        }
+        let blockers = kept.iter().filter_map(|kept| self.blocker(raw, kept, &open)).collect();
+        Failure { blockers, blocker_counts: walk.and_then(counts), verdict: None, episode: None }
+    }
+
+    fn blocker(
+        &mut self,
+        raw: &raw::Attempt,
+        candidate: &Candidate,
+        open: &[Descriptor],
+    ) -> Option<Blocker> {
+        let socket = &candidate.socket;
+        let recorded = self.world.sockets.get(socket.inode).filter(|_| socket.inode != 0);
+        let since = match state_of(socket.state)? {
+            State::Listen | State::Bound => recorded.and_then(|holding| holding.since_boot_ns),
+            _ => given(candidate.owner.connected_ns),
+        };
+        let holders = self.holders(socket, open);
+        let owner = self.owner(candidate, &holders);
+        Some(Blocker {
+            state: state_of(socket.state)?,
+            substate: (socket.state == state::TIME_WAIT).then(|| state_of(socket.substate)).flatten(),
+            local: Address { addr: ip(&socket.local)?, port: socket.local.port },
+            remote: remote(socket),
+            options: options(socket),
+            uid: (socket.flags & flag::UID_KNOWN != 0).then_some(socket.uid),
+            inode: given(socket.inode),
+            cookie: given(socket.cookie).map(Big),
+            since: since.map(|boot_ns| self.clock.rfc3339(boot_ns)),
+            scope_id: None,
+            device: self.device(socket.bound_dev_if, socket.netns),
+            device_index: socket.bound_dev_if,
+            expires_in_ms: (socket.state == state::TIME_WAIT).then(|| self.expires_in_ms(socket)),
+            connected_out: self.connected_out(candidate),
+            port_bound: (socket.state != state::TIME_WAIT)
+                .then_some(socket.flags & flag::BINDPORT_LOCK != 0),
+            kernel_socket: is_kernel_socket(socket),
+            primary: false,
+            conflicts: None,
+            came_later: raw.enter_ns != 0 && since.is_some_and(|since| since > raw.enter_ns),
+            clause: Clause::Undecided,
+            certainty: Certainty::Walked,
+            owner,
+            holders,
+        })
+    }
+
+    fn holders(&mut self, socket: &Socket, open: &[Descriptor]) -> Vec<Holder> {
+        open.iter()
+            .filter(|open| open.inode == socket.inode && socket.inode != 0)
+            .map(|open| Holder { process: self.opener(open), fd: open.fd })
+            .collect()
+    }
+
+    fn opener(&mut self, open: &Descriptor) -> Process {
+        self.learn(open.pid, open.start_boot_ns, &open.comm);
+        let key = Key::new(open.pid, open.start_boot_ns);
+        let mut process = self.world.processes.get(key).map_or_else(Process::default, |known| {
+            let mut process = known.process.clone();
+            // The name may have been changed since the image was recorded.
+            process.comm.clone_from(&open.comm);
+            process
+        });
+        self.surroundings.complete(&mut process);
+        process
+    }
+
+    /// Whose the socket is. Who got the port on it, as long as it has the socket open or nobody has; else who has.
+    fn owner(&mut self, candidate: &Candidate, holders: &[Holder]) -> Option<Owner> {
+        let socket = &candidate.socket;
+        if candidate.owner.roles != 0 && holders.is_empty() {
+            let (process, exited) = self.recorded(&candidate.owner);
+            let alive = self.is_alive(&process, exited);
+            return Some(Owner { process, alive, source: Source::Observed });
+        }
+        let recorded = self.world.sockets.get(socket.inode).filter(|_| socket.inode != 0);
+        if let Some(holding) = recorded
+            && let Some(known) = self.world.processes.get(holding.owner).cloned()
+        {
+            let holds = holders.iter().any(|holder| holder.process.is_same(&known.process));
+            if holds || holders.is_empty() {
+                let mut process = known.process;
+                self.surroundings.complete(&mut process);
+                let alive = if holds { Some(true) } else { self.is_alive(&process, known.exited_boot_ns) };
+                return Some(Owner { process, alive, source: holding.source });
+            }
+        }
+        // The oldest: a master before its workers.
+        let oldest = holders.iter().min_by_key(|holder| holder.process.start_boot_ns)?;
+        Some(Owner { process: oldest.process.clone(), alive: Some(true), source: Source::Iterator })
+    }
+
+    fn is_alive(&mut self, process: &Process, exited: Option<u64>) -> Option<bool> {
+        if exited.is_some() {
+            return Some(false);
+        }
+        let start = process.start_boot_ns?;
+        Some(self.surroundings.process(process.pid, start.0).is_some())
+    }
+
+    /// A lower bound: the timer wheel may fire later, and a segment may re-arm it.
+    fn expires_in_ms(&self, socket: &Socket) -> u64 {
+        let jiffies = u64::try_from(socket.expires_in_jiffies).unwrap_or(0);
+        jiffies.saturating_mul(1000) / self.surroundings.ticks_per_second().max(1)
+    }
+
+    /// Whether `connect()` picked the port: true or false only where that is proven.
+    fn connected_out(&mut self, candidate: &Candidate) -> Option<bool> {
+        let socket = &candidate.socket;
+        if matches!(socket.state, state::LISTEN | state::CLOSE) {
+            return Some(false);
+        }
+        // The program chose the port itself, and connected or accepted: the socket does not say which.
+        if socket.flags & flag::BINDPORT_LOCK != 0 {
+            return None;
+        }
+        if socket.flags & (flag::CONNECT_BIND | flag::BUCKET_CONNECT_ONLY) != 0
+            || candidate.owner.roles & role::CONNECTED != 0
+        {
+            return Some(true);
+        }
+        // An accepted connection has its listener's port. A port that nobody was seen to listen on may as well be one
+        // that bind() with port 0 picked for a client.
+        let accepted = self.world.sockets.has_listened(port_of(socket));
+        accepted.then_some(false)
+    }
+}
+
+fn port_of(socket: &Socket) -> Port {
+    Port { netns: socket.netns, port: socket.local.port }
+}
+
+fn remote(socket: &Socket) -> Option<Address> {
+    let addr = ip(&socket.remote)?;
+    (socket.remote.port != 0).then_some(Address { addr, port: socket.remote.port })
+}
+
+/// Made by the kernel for itself, or for a `struct socket` that never had a file.
+fn is_kernel_socket(socket: &Socket) -> bool {
+    socket.flags & flag::KERN_SOCK != 0
+        || (socket.flags & flag::HAS_SOCKET != 0 && socket.flags & flag::HAS_FILE == 0)
+}
+
+fn state_of(raw: u8) -> Option<State> {
+    Some(match raw {
+        state::ESTABLISHED => State::Established,
+        state::SYN_SENT => State::SynSent,
+        state::SYN_RECV | state::NEW_SYN_RECV => State::SynRecv,
+        state::FIN_WAIT1 => State::FinWait1,
+        state::FIN_WAIT2 => State::FinWait2,
+        state::TIME_WAIT => State::TimeWait,
+        state::CLOSE => State::Bound,
+        state::CLOSE_WAIT => State::CloseWait,
+        state::LAST_ACK => State::LastAck,
+        state::LISTEN => State::Listen,
+        state::CLOSING => State::Closing,
+        _ => return None,
+    })
+}
+
+fn counts(raw: &raw::Walk) -> Option<BlockerCounts> {
+    if raw.flags & walk::UNSUPPORTED != 0 {
+        return None;
+    }
+    let of = |state: u8| raw.counts[state as usize];
+    Some(BlockerCounts {
+        listen: of(state::LISTEN),
+        bound: of(state::CLOSE),
+        established: of(state::ESTABLISHED),
+        syn_sent: of(state::SYN_SENT),
+        syn_recv: of(state::SYN_RECV),
+        close_wait: of(state::CLOSE_WAIT),
+        fin_wait1: of(state::FIN_WAIT1),
+        fin_wait2: of(state::FIN_WAIT2),
+        last_ack: of(state::LAST_ACK),
+        closing: of(state::CLOSING),
+        time_wait: of(state::TIME_WAIT),
+        truncated: raw.flags & (walk::TRUNCATED | walk::DISTURBED) != 0,
+        blockers_truncated: raw.flags & walk::CANDIDATES_TRUNCATED != 0,
+    })
+}

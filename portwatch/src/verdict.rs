@@ -1,0 +1,24 @@
+//! Judges a failure: who was in the way, by which clause of the kernel's rule, and what would have worked.
+//!
+//! Pure: facts come in with the attempt, nothing else is looked up. So a recorded attempt can be judged again.
+//!
+//! [`rule`] is the kernel's predicate. A `Case` lays the attempt and its blockers out for it, `primary` chooses the
+//! blocker to act on, `cause` names what happened, `remedy` asks the rule what would have changed the answer, and
+//! `wording` says it.
+
+mod case;
+mod cause;
+mod kind;
+mod name;
+mod primary;
+mod program;
+mod reach;
+mod refused;
+mod remedy;
+pub mod rule;
+mod same_service;
+#[cfg(test)]
+mod testing;
+mod wording;
+
+pub use cause::judge;

@@ -1,0 +1,162 @@
+//! An attempt and its blockers, laid out for the rule.
+
+use std::net::IpAddr;
+
+use crate::model::{
+    attempt::{Attempt, Blocker, Failure, Op},
+    socket::{Address, Side, SocketOption, State},
+};
+
+use super::{
+    kind::Kind,
+    primary,
+    reach::Reach,
+    rule::{Call, Port, Transport},
+};
+
+/// A refused attempt whose blockers have been ruled and sorted.
+pub(super) struct Case<'a> {
+    pub(super) attempt: &'a Attempt,
+    pub(super) call: Call,
+    pub(super) binder: Side,
+    /// Where the binder wanted to be.
+    pub(super) requested: Address,
+    pub(super) others: Vec<Other<'a>>,
+    /// The kernel's table was walked.
+    pub(super) walked: bool,
+    /// There may have been more sockets on the port than `others` has.
+    pub(super) partial: bool,
+}
+
+/// A blocker, and what the rule sees of it.
+pub(super) struct Other<'a> {
+    pub(super) blocker: &'a Blocker,
+    pub(super) side: Side,
+    pub(super) kind: Kind,
+}
+
+impl Other<'_> {
+    /// True if the rule says that it is in the way.
+    pub(super) fn conflicts(&self) -> bool {
+        self.blocker.conflicts == Some(true)
+    }
+}
+
+impl<'a> Case<'a> {
+    /// `blockers` are those of the attempt's failure.
+    pub(super) fn new(
+        attempt: &'a Attempt,
+        (call, binder): (Call, Side),
+        failure: &'a Failure,
+    ) -> Self {
+        let others = failure.blockers.iter().map(|blocker| Other {
+            blocker,
+            side: existing(blocker),
+            kind: Kind::of(call.transport, blocker),
+        });
+        let counts = failure.blocker_counts.as_ref();
+        Self {
+            attempt,
+            call,
+            requested: Address { addr: binder.addr, port: attempt.port.unwrap_or(0) },
+            binder,
+            others: others.collect(),
+            walked: counts.is_some(),
+            partial: counts.is_none_or(|counts| counts.truncated || counts.blockers_truncated),
+        }
+    }
+
+    /// The same without the sockets that took the port after the attempt began.
+    pub(super) fn when_refused(&self) -> Case<'a> {
+        let others = self.others.iter().filter(|other| !other.blocker.came_later);
+        Case {
+            attempt: self.attempt,
+            call: self.call,
+            binder: self.binder.clone(),
+            requested: self.requested,
+            others: others
+                .map(|other| Other { side: other.side.clone(), ..*other })
+                .collect(),
+            walked: self.walked,
+            partial: self.partial,
+        }
+    }
+
+    /// The blocker to act on.
+    pub(super) fn primary(&self) -> Option<&Other<'a>> {
+        self.others.first().filter(|other| primary::refused(other.blocker))
+    }
+
+    /// The blockers that refused the attempt.
+    pub(super) fn refusing(&self) -> impl Iterator<Item = &Other<'a>> {
+        self.others.iter().filter(|other| primary::refused(other.blocker))
+    }
+
+    /// The blockers that the rule says are in the way, those that came later too.
+    pub(super) fn conflicting(&self) -> impl Iterator<Item = &Other<'a>> {
+        self.others.iter().filter(|other| other.conflicts())
+    }
+
+    /// How its address and the binder's overlap.
+    pub(super) fn reach(&self, other: &Other<'_>) -> Reach {
+        Reach::of(&self.binder, &other.side)
+    }
+
+    /// True if the process that called has that socket itself.
+    pub(super) fn is_own(&self, blocker: &Blocker) -> bool {
+        let caller = &self.attempt.process;
+        blocker.owner.as_ref().is_some_and(|owner| owner.process.is_same(caller))
+            || blocker.holders.iter().any(|holder| holder.process.is_same(caller))
+    }
+}
+
+/// What was asked for, as the rule takes it; `None` where the address or port could not be read.
+pub(super) fn asked(attempt: &Attempt, transport: Transport) -> Option<(Call, Side)> {
+    let port = match (attempt.op, attempt.port) {
+        (Op::Autobind, _) | (_, Some(0)) => Port::Any,
+        (Op::Bind | Op::Listen, Some(_)) => Port::Explicit,
+        (Op::Bind | Op::Listen, None) => return None,
+    };
+    let state = match attempt.op {
+        Op::Bind => State::Bound,
+        Op::Listen | Op::Autobind => State::Listen,
+    };
+    let side = Side {
+        addr: address(attempt.addr.as_deref()?)?,
+        v6only: attempt.options.contains(&SocketOption::V6Only),
+        device: attempt.facts.device_index,
+        reuse: reuse(&attempt.options),
+        reuseport: attempt.options.contains(&SocketOption::ReusePort),
+        reuseport_group: attempt.options.contains(&SocketOption::ReusePortGroup),
+        uid: attempt.facts.socket_uid,
+        state,
+    };
+    Some((Call { transport, port }, side))
+}
+
+/// A blocker as the rule takes it.
+pub(super) fn existing(blocker: &Blocker) -> Side {
+    Side {
+        addr: blocker.local.addr,
+        v6only: blocker.options.contains(&SocketOption::V6Only),
+        device: blocker.device_index,
+        reuse: reuse(&blocker.options),
+        reuseport: blocker.options.contains(&SocketOption::ReusePort),
+        reuseport_group: blocker.options.contains(&SocketOption::ReusePortGroup),
+        uid: blocker.uid,
+        state: blocker.state,
+    }
+}
+
+fn reuse(options: &[SocketOption]) -> u8 {
+    if options.contains(&SocketOption::ForceReuse) {
+        2
+    } else {
+        u8::from(options.contains(&SocketOption::ReuseAddr))
+    }
+}
+
+/// An address, with or without a scope: the kernel compares the interface apart.
+fn address(text: &str) -> Option<IpAddr> {
+    text.split('%').next()?.parse().ok()
+}

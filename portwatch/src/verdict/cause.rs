@@ -1,0 +1,197 @@
+//! From the facts of a failure to its causes.
+
+use crate::model::{
+    attempt::{Attempt, Blocker, Failure, Op},
+    process::Process,
+    socket::{Proto, State},
+    verdict::{Cause, Certainty, Clause, Verdict},
+};
+
+use super::{
+    case::{self, Case, Other},
+    kind::{self, Kind},
+    name, primary, refused, remedy,
+    rule::{self, Port, Transport},
+    same_service, wording,
+};
+
+/// Judges a failed attempt: rules and sorts its blockers, marks the one to act on, and sets the verdict.
+///
+/// An attempt that did not fail is left as it is. Judging twice changes nothing.
+pub fn judge(attempt: &mut Attempt) {
+    let Some(mut failure) = attempt.failure.take() else { return };
+    failure.verdict = if i32::try_from(attempt.errno) == Ok(libc::EADDRINUSE) {
+        in_use(attempt, &mut failure)
+    } else {
+        refused::verdict(attempt)
+    };
+    attempt.failure = Some(failure);
+}
+
+fn in_use(attempt: &Attempt, failure: &mut Failure) -> Option<Verdict> {
+    let Some(transport) = Transport::of(attempt.proto) else {
+        primary::leave_undecided(&mut failure.blockers);
+        return is_internet(attempt).then(|| unknown(wording::OTHER_PROTOCOL));
+    };
+    let Some((call, binder)) = case::asked(attempt, transport) else {
+        primary::leave_undecided(&mut failure.blockers);
+        return Some(unknown(wording::UNREAD));
+    };
+    primary::rule(call, &binder, &mut failure.blockers);
+    primary::choose(call, &mut failure.blockers);
+    let case = Case::new(attempt, (call, binder), failure);
+    let mut causes = causes(&case);
+    let cause = causes.remove(0);
+    let (remedies, would_succeed_if) = remedy::of(&case, cause, &causes);
+    Some(Verdict {
+        cause,
+        confidence: confidence(&case),
+        summary: wording::summary(&case, cause),
+        because: wording::because(&case, cause),
+        also: causes,
+        remedies,
+        would_succeed_if,
+    })
+}
+
+/// True for a protocol with ports, or one that could not be told but was given a port.
+fn is_internet(attempt: &Attempt) -> bool {
+    match attempt.proto {
+        Proto::Unix => false,
+        Proto::Unknown => attempt.port.is_some(),
+        _ => true,
+    }
+}
+
+fn unknown(why: &str) -> Verdict {
+    Verdict {
+        cause: Cause::Unknown,
+        also: Vec::new(),
+        confidence: Certainty::Inferred,
+        summary: why.to_owned(),
+        because: String::new(),
+        remedies: Vec::new(),
+        would_succeed_if: Vec::new(),
+    }
+}
+
+/// That of the blocker which the verdict is about. That there was none is known from the walk, if there was one.
+fn confidence(case: &Case<'_>) -> Certainty {
+    match case.primary() {
+        Some(primary) => primary.blocker.certainty,
+        None if case.walked => Certainty::Walked,
+        None => Certainty::Inferred,
+    }
+}
+
+/// Every cause that holds, what to act on first before all; never empty.
+fn causes(case: &Case<'_>) -> Vec<Cause> {
+    if case.call.port != Port::Explicit {
+        return vec![Cause::EphemeralExhausted];
+    }
+    let Some(primary) = case.primary() else { return vec![Cause::Unknown] };
+    let mut causes = of(case, primary);
+    if causes.is_empty() {
+        causes.push(Cause::Unknown);
+    }
+    for other in case.refusing() {
+        for cause in of(case, other) {
+            // Whose the listener is: said once, of the one to act on.
+            let whose = |cause| matches!(cause, Cause::LiveListener | Cause::SameService);
+            if !causes.contains(&cause) && !(whose(cause) && causes.iter().copied().any(whose)) {
+                causes.push(cause);
+            }
+        }
+    }
+    causes
+}
+
+/// The causes that one conflicting blocker proves.
+fn of(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
+    match other.kind {
+        Kind::Listener => of_listener(case, other),
+        Kind::Bound => of_bound(case, other),
+        Kind::Connection | Kind::Detached => of_connection(case, other),
+        Kind::TimeWait if other.blocker.connected_out == Some(true) => vec![Cause::EphemeralTimeWait],
+        Kind::TimeWait => vec![Cause::TimeWait],
+    }
+}
+
+fn of_listener(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
+    let own = case.is_own(other.blocker);
+    let same_service = !own && service(case, other.blocker).is_some();
+    let race = case.attempt.op == Op::Listen && other.blocker.state == State::Listen;
+    let mut causes = Vec::new();
+    causes.extend(race.then_some(Cause::ListenRace));
+    causes.extend(own.then_some(Cause::SelfConflict));
+    causes.extend(of_options_and_addresses(case, other));
+    causes.extend(same_service.then_some(Cause::SameService));
+    causes.extend((!own && !same_service).then_some(Cause::LiveListener));
+    causes
+}
+
+fn of_bound(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    causes.extend(case.is_own(other.blocker).then_some(Cause::SelfConflict));
+    causes.push(Cause::BoundNotListening);
+    causes.extend(of_options_and_addresses(case, other));
+    causes
+}
+
+fn of_options_and_addresses(case: &Case<'_>, other: &Other<'_>) -> impl Iterator<Item = Cause> {
+    let clause = other.blocker.clause;
+    let one_sided = case.binder.reuseport != other.side.reuseport;
+    let missing = one_sided || clause == Clause::BinderHasReusePortGroup;
+    let reach = case.reach(other);
+    [
+        (clause == Clause::UsersDiffer, Cause::ReuseportUid),
+        (missing, Cause::ReuseportMissing),
+        (reach.is_dual_stack(), Cause::DualStack),
+        (reach.is_wildcard(), Cause::WildcardOverlap),
+    ]
+    .into_iter()
+    .filter_map(|(holds, cause)| holds.then_some(cause))
+}
+
+/// A connection whose port nobody proves to come from `connect()` or from a listener proves no cause of its own.
+fn of_connection(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
+    let blocker = other.blocker;
+    let orphan = other.kind == Kind::Detached && kind::is_finishing(blocker.state);
+    let accepted = blocker.connected_out == Some(false) && blocker.port_bound != Some(true);
+    let lingers = other.kind == Kind::Connection && accepted && !has_listener(case, other);
+    let reachable = other.kind == Kind::Connection;
+    [
+        (orphan, Cause::OrphanConnection),
+        (blocker.connected_out == Some(true), Cause::EphemeralPort),
+        (lingers, Cause::LingeringConnection),
+        (blocker.clause == Clause::UsersDiffer, Cause::ReuseportUid),
+        (blocker.clause == Clause::BinderHasReusePortGroup, Cause::ReuseportMissing),
+        (reachable && case.is_own(blocker), Cause::SelfConflict),
+    ]
+    .into_iter()
+    .filter_map(|(holds, cause)| holds.then_some(cause))
+    .collect()
+}
+
+/// True if a listener stands that this connection can have come through.
+fn has_listener(case: &Case<'_>, connection: &Other<'_>) -> bool {
+    case.others.iter().any(|other| {
+        other.blocker.state == State::Listen
+            && !other.blocker.came_later
+            && rule::overlap(&other.side, &connection.side)
+    })
+}
+
+/// The process that has this socket and is of the caller's service, and why it is.
+pub(super) fn service<'a>(
+    case: &Case<'a>,
+    blocker: &'a Blocker,
+) -> Option<(&'a Process, same_service::Relation<'a>)> {
+    let caller = &case.attempt.process;
+    name::holders(blocker)
+        .into_iter()
+        .find_map(|holder| Some((holder, same_service::relation(caller, holder)?)))
+}
+
+#[cfg(test)]
+mod tests;

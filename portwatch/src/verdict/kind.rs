@@ -1,0 +1,45 @@
+//! What sort of thing a blocker is, in the order in which one would act on it.
+
+use crate::model::{attempt::Blocker, socket::State};
+
+use super::rule::Transport;
+
+/// Sorts of blockers, the most actionable first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// A listener. UDP has none: there, any socket that somebody bound.
+    Listener,
+    /// It has the port and neither listens nor is connected.
+    Bound,
+    /// A connection that a process can reach, or a UDP socket whose port the kernel picked.
+    Connection,
+    /// A connection without a `struct socket`: closed and still finishing, or not accepted yet.
+    Detached,
+    /// A `TIME_WAIT` mini-socket.
+    TimeWait,
+}
+
+impl Kind {
+    pub(super) fn of(transport: Transport, blocker: &Blocker) -> Self {
+        match (blocker.state, transport) {
+            (State::TimeWait, _) => Self::TimeWait,
+            (State::Listen, _) => Self::Listener,
+            (_, Transport::Udp) if blocker.connected_out == Some(true) => Self::Connection,
+            (_, Transport::Udp) => Self::Listener,
+            (State::Bound, Transport::Tcp) => Self::Bound,
+            _ if is_detached(blocker) => Self::Detached,
+            _ => Self::Connection,
+        }
+    }
+}
+
+fn is_detached(blocker: &Blocker) -> bool {
+    blocker.inode.is_none() && blocker.holders.is_empty() && !blocker.kernel_socket
+}
+
+/// True for a closed connection that is still finishing: the kernel leaves these states to nobody's hands.
+///
+/// A detached socket in another state waits in a listener's queue: `accept()` makes the `struct socket`.
+pub(super) const fn is_finishing(state: State) -> bool {
+    matches!(state, State::FinWait1 | State::FinWait2 | State::LastAck | State::Closing)
+}

@@ -1,0 +1,53 @@
+//! Rules every blocker of an attempt, and chooses the one to act on.
+
+use std::cmp::Reverse;
+
+use crate::model::{attempt::Blocker, socket::Side, verdict::Clause};
+
+use super::{
+    case,
+    kind::Kind,
+    rule::{self, Call},
+};
+
+/// Sets what the rule says of each blocker.
+pub(super) fn rule(call: Call, binder: &Side, blockers: &mut [Blocker]) {
+    for blocker in blockers {
+        let ruling = rule::conflict(call, binder, &case::existing(blocker));
+        blocker.conflicts = ruling.conflicts();
+        blocker.clause = ruling.clause();
+    }
+}
+
+/// Without what was asked for, nothing can be compared.
+pub(super) fn leave_undecided(blockers: &mut [Blocker]) {
+    for blocker in blockers {
+        blocker.conflicts = None;
+        blocker.clause = Clause::Undecided;
+        blocker.primary = false;
+    }
+}
+
+/// Sorts the blockers, those that conflict first and the one to act on before all, and marks that one.
+///
+/// A socket that took the port after the attempt began cannot have refused it, so it is never the one.
+pub(super) fn choose(call: Call, blockers: &mut [Blocker]) {
+    blockers.sort_by_key(|blocker| {
+        let conflicts = match (blocker.conflicts, blocker.came_later) {
+            (Some(true), false) => 0,
+            (Some(true), true) => 1,
+            (None, _) => 2,
+            (Some(false), _) => 3,
+        };
+        let named = blocker.owner.is_some() || !blocker.holders.is_empty();
+        (conflicts, Kind::of(call.transport, blocker), Reverse(named))
+    });
+    for (position, blocker) in blockers.iter_mut().enumerate() {
+        blocker.primary = position == 0 && refused(blocker);
+    }
+}
+
+/// True if this socket refused the attempt.
+pub(super) fn refused(blocker: &Blocker) -> bool {
+    blocker.conflicts == Some(true) && !blocker.came_later
+}

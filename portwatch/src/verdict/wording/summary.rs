@@ -1,0 +1,229 @@
+//! One line that says who or what is in the way.
+
+use std::cmp::Ordering;
+
+use crate::model::{
+    attempt::Blocker,
+    socket::State,
+    verdict::{Cause, Clause},
+};
+
+use super::super::{
+    case::{Case, Other},
+    cause,
+    kind::{self, Kind},
+    wording::seconds,
+    name,
+    reach::Reach,
+    rule::Transport,
+    same_service,
+};
+
+pub(in crate::verdict) fn summary(case: &Case<'_>, cause: Cause) -> String {
+    if cause == Cause::EphemeralExhausted {
+        return exhausted(case);
+    }
+    let Some(primary) = case.primary() else { return not_found(case) };
+    let text = match primary.kind {
+        Kind::Listener | Kind::Bound => socket(case, primary, cause),
+        Kind::Connection => connection(primary),
+        Kind::Detached => detached(primary),
+        Kind::TimeWait => time_wait(case, primary),
+    };
+    match uids(case, primary) {
+        Some(uids) if cause == Cause::ReuseportUid => format!("{text}, as another user: {uids}"),
+        _ => text,
+    }
+}
+
+/// A socket that somebody bound.
+fn socket(case: &Case<'_>, other: &Other<'_>, cause: Cause) -> String {
+    let place = format!("{}{}", other.blocker.local, covers(case, other));
+    let mut who = name::subject(other.blocker);
+    if cause == Cause::SelfConflict {
+        who = format!("{} itself", name::process(&case.attempt.process));
+    }
+    let already = matches!(cause, Cause::SelfConflict | Cause::ListenRace);
+    let already = if already { "already " } else { "" };
+    let mut text = match (case.call.transport, other.blocker.state) {
+        (_, State::Listen) => format!("{who} {already}listens on {place}"),
+        (Transport::Udp, _) => format!("{who} is {already}bound to UDP {place}"),
+        _ => format!("{who} is {already}bound to {place}, and neither listens nor is connected"),
+    };
+    match cause {
+        Cause::SelfConflict => text.push_str(&descriptors(case, other.blocker)),
+        Cause::ListenRace => text.push_str(": both could bind(), but only the first can listen()"),
+        Cause::ReuseportMissing => text.push_str(&format!("; {}", missing(case, other))),
+        Cause::SameService => text.push_str(&instance(case, other.blocker)),
+        _ => {}
+    }
+    text
+}
+
+/// How the addresses overlap, where they are not the same.
+fn covers(case: &Case<'_>, other: &Other<'_>) -> String {
+    match case.reach(other) {
+        Reach::Same => String::new(),
+        Reach::Other(_) => format!(", which covers {}", case.requested),
+        Reach::Binder(_) => format!(", which {} covers", case.requested),
+        Reach::Ipv6Connection => format!(", which overlaps {}", case.requested),
+    }
+}
+
+fn descriptors(case: &Case<'_>, blocker: &Blocker) -> String {
+    let caller = &case.attempt.process;
+    let has = blocker.holders.iter().find(|holder| holder.process.is_same(caller));
+    match (has, case.attempt.socket.fd) {
+        (Some(holder), Some(fd)) => format!(" (fd {}; this attempt was on fd {fd})", holder.fd),
+        (Some(holder), None) => format!(" (fd {})", holder.fd),
+        (None, _) => String::new(),
+    }
+}
+
+fn missing(case: &Case<'_>, other: &Other<'_>) -> &'static str {
+    match (case.binder.reuseport, other.side.reuseport) {
+        (true, false) => "only the new socket has SO_REUSEPORT",
+        (false, true) => "only that socket has SO_REUSEPORT",
+        (true, true) => "the new socket got its reuseport group or program before this call",
+        (false, false) => "neither socket has SO_REUSEPORT",
+    }
+}
+
+fn instance(case: &Case<'_>, blocker: &Blocker) -> String {
+    let Some((other, relation)) = cause::service(case, blocker) else { return String::new() };
+    let age = match same_service::age(&case.attempt.process, other) {
+        Some(Ordering::Less) => "an older",
+        Some(Ordering::Greater) => "a newer",
+        Some(Ordering::Equal) | None => "another",
+    };
+    format!("; it is {age} instance of the same service ({relation})")
+}
+
+fn uids(case: &Case<'_>, other: &Other<'_>) -> Option<String> {
+    let (ours, theirs) = (case.binder.uid?, other.side.uid?);
+    Some(format!("uid {theirs} against uid {ours}"))
+}
+
+/// `a <-> b`, or `a` alone where no peer is known.
+fn ends(blocker: &Blocker) -> String {
+    match &blocker.remote {
+        Some(remote) => format!("{} <-> {remote}", blocker.local),
+        None => blocker.local.to_string(),
+    }
+}
+
+fn connection(other: &Other<'_>) -> String {
+    let blocker = other.blocker;
+    let who = name::subject(blocker);
+    let state = name::state(blocker.state);
+    if blocker.connected_out == Some(true) {
+        let to = blocker.remote.map(|remote| format!(" to {remote}")).unwrap_or_default();
+        return format!(
+            "{who} has {} as the source port of its connection{to} ({state}), picked by the kernel",
+            blocker.local
+        );
+    }
+    let ends = ends(blocker);
+    match (blocker.connected_out, blocker.port_bound) {
+        (_, Some(true)) => {
+            format!("{who} has the connection {ends} ({state}), on a port that it bound itself")
+        }
+        (Some(_), Some(false)) => format!("{who} still has the accepted connection {ends} ({state})"),
+        (Some(_), None) => {
+            format!("{who} still has the connection {ends} ({state}), whose port connect() did not pick")
+        }
+        (None, _) => format!(
+            "{who} has the connection {ends} ({state}); whether it was accepted or has its port from \
+             connect() was not seen"
+        ),
+    }
+}
+
+fn detached(other: &Other<'_>) -> String {
+    let blocker = other.blocker;
+    let ends = ends(blocker);
+    let state = name::state(blocker.state);
+    if !kind::is_finishing(blocker.state) {
+        return format!("the connection {ends} ({state}) has the port, and no process has accepted it yet");
+    }
+    let direction = if blocker.connected_out == Some(true) { "outgoing " } else { "" };
+    format!(
+        "the {direction}connection {ends} is closed and still finishing ({state}){}",
+        left_by(blocker)
+    )
+}
+
+fn left_by(blocker: &Blocker) -> String {
+    match &blocker.owner {
+        Some(owner) => format!("; it was {}'s", name::process(&owner.process)),
+        None => String::new(),
+    }
+}
+
+fn time_wait(case: &Case<'_>, other: &Other<'_>) -> String {
+    let blocker = other.blocker;
+    let count = case.refusing().filter(|other| other.kind == Kind::TimeWait).count();
+    let state = match blocker.substate {
+        Some(State::FinWait2) => "waits for its peer to close (FIN_WAIT2)",
+        _ => "is in TIME_WAIT",
+    };
+    let direction = if blocker.connected_out == Some(true) { "outgoing " } else { "" };
+    let left = blocker.expires_in_ms.map(|ms| format!(" for at least {} s more", seconds(ms)));
+    let more = match (count, case.partial) {
+        (..=1, false) => String::new(),
+        (..=1, true) => ", and there may be more".to_owned(),
+        (_, partial) => format!(", and {}{} more", if partial { "at least " } else { "" }, count - 1),
+    };
+    format!(
+        "the {direction}connection {} {state}{}{}{more}",
+        ends(blocker),
+        left.unwrap_or_default(),
+        left_by(blocker),
+    )
+}
+
+fn exhausted(case: &Case<'_>) -> String {
+    let address = case.requested.addr;
+    match case.attempt.facts.port_range {
+        Some([first, last]) if first <= last => format!(
+            "the kernel found no port free for {address} in the automatic range {first}-{last} ({} ports)",
+            u32::from(last - first) + 1
+        ),
+        _ => format!("the kernel found no free port for {address}"),
+    }
+}
+
+/// What was seen when nothing was found. No guess.
+fn not_found(case: &Case<'_>) -> String {
+    let walked = case.walked;
+    let mut text = if let Some(other) = undecided(case) {
+        let uid = if case.binder.uid.is_none() { "of the new socket" } else { "of that socket" };
+        format!(
+            "{} has {} ({}); whether that is in the way hangs on the uid {uid}, which could not be read",
+            name::subject(other.blocker),
+            other.blocker.local,
+            name::state(other.blocker.state),
+        )
+    } else if walked {
+        "no socket that conflicts was found when the table was walked just after the refusal".to_owned()
+    } else {
+        "the table of bound sockets could not be walked".to_owned()
+    };
+    if walked && case.partial {
+        text.push_str("; there were more sockets on the port than could be looked at");
+    }
+    if let Some(later) = case.conflicting().find(|other| other.blocker.came_later) {
+        text.push_str(&format!(
+            "; {} took {} only after this attempt had begun",
+            name::subject(later.blocker),
+            later.blocker.local
+        ));
+    }
+    text
+}
+
+fn undecided<'a, 'b>(case: &'b Case<'a>) -> Option<&'b Other<'a>> {
+    case.others
+        .iter()
+        .find(|other| other.blocker.clause == Clause::Undecided && !other.blocker.came_later)
+}

@@ -1,0 +1,16 @@
+//! What has been seen so far. Pure, bounded, and what is dropped for room is counted.
+
+pub mod processes;
+pub mod sockets;
+
+pub use processes::Processes;
+pub use sockets::Sockets;
+
+/// Everything that is remembered between records.
+#[derive(Debug, Default)]
+pub struct World {
+    /// Processes, alive or not.
+    pub processes: Processes,
+    /// Sockets that hold a port, and ports that had a listener.
+    pub sockets: Sockets,
+}

@@ -1,0 +1,96 @@
+//! `cargo xtask test`: all tests, on this machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::shell::{output, root, run, say};
+use crate::{kernels, setup};
+
+/// Which tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// Every one.
+    All,
+    /// Those that need neither root nor the network.
+    Unit,
+    /// Those that trace.
+    Live,
+}
+
+/// Where the kernel's tracepoints are listed.
+const TRACEFS: &str = "/sys/kernel/tracing";
+
+/// Prepares the machine, builds what the tests run, and runs them.
+pub(crate) fn test(which: Which, arguments: &[String]) -> Result<()> {
+    if which != Which::Unit {
+        prepare()?;
+    }
+    let mut cargo = cargo();
+    run(cargo.args(["build", "--release", "--locked", "--package", "portwatch"]))?;
+    let mut cargo = self::cargo();
+    cargo.args(["test", "--locked", "--no-fail-fast"]);
+    match which {
+        Which::All => cargo.args(["--workspace", "--exclude", "portwatch-ebpf"]),
+        Which::Unit => cargo.args([
+            "--package",
+            "portwatch",
+            "--package",
+            "portwatch-common",
+            "--package",
+            "xtask",
+        ]),
+        Which::Live => cargo.args(["--package", "portwatch-tests"]),
+    };
+    // The program that is tested is the one that is shipped, not its debug build.
+    cargo.env(
+        "PORTWATCH_BIN",
+        target_directory()?.join("release/portwatch"),
+    );
+    run(cargo.args(arguments))
+}
+
+/// Installs the programs that the tests run, fetches kernels, mounts tracefs. In CI each of them has to succeed; elsewhere
+/// the tests that miss something say so.
+fn prepare() -> Result<()> {
+    let in_ci = std::env::var_os("CI").is_some();
+    for (what, done) in [
+        ("programs", setup::tests()),
+        ("kernels", kernels::ensure_all(false)),
+        ("tracefs", mount_tracefs()),
+    ] {
+        match done {
+            Err(error) if in_ci => return Err(error).context(what),
+            Err(error) => say(format!("warning: tests will be skipped: {error:#}")),
+            Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The tracepoints' numbers are read there. Ordinary systems have it mounted.
+fn mount_tracefs() -> Result<()> {
+    let is_root = output(Command::new("id").arg("-u"))? == "0";
+    if Path::new(TRACEFS).join("events").exists() || !is_root {
+        return Ok(());
+    }
+    say(format!("Mounting tracefs on {TRACEFS} ..."));
+    run(Command::new("mount").args(["-t", "tracefs", "tracefs", TRACEFS]))
+}
+
+/// The cargo that runs this program.
+fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root());
+    cargo
+}
+
+/// Where cargo puts what it builds: this program is in the directory of a profile in it.
+fn target_directory() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot tell where this program is")?;
+    let target = own.ancestors().nth(2);
+    Ok(target
+        .context("this program is in no directory")?
+        .to_path_buf())
+}
