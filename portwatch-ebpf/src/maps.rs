@@ -12,7 +12,7 @@ use portwatch_common::{
     },
 };
 
-use crate::{bucket::Cursor, hooks::inflight::Call};
+use crate::{bucket::Cursor, hooks::inflight::Call, names};
 
 /// Records for user space. The loader sets the size.
 #[map]
@@ -36,7 +36,7 @@ pub static WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(Context::COUN
 
 /// Where a process record is put together, by [`Context`].
 #[map]
-pub static PROCESS_WORK: PerCpuArray<Process> = PerCpuArray::with_max_entries(Context::COUNT, 0);
+pub static PROCESS_WORK: PerCpuArray<ProcessWork> = PerCpuArray::with_max_entries(Context::COUNT, 0);
 
 /// Ports that the user asked for, one bit each.
 #[map]
@@ -67,6 +67,15 @@ pub struct Work {
     pub cursor: Cursor,
     /// `struct sock_common` of the socket at hand.
     pub common: [u8; crate::sock::COMMON_LEN],
+}
+
+/// A process record under construction.
+#[repr(C)]
+pub struct ProcessWork {
+    /// The record.
+    pub record: Process,
+    /// The path that is being written.
+    pub cursor: names::Cursor,
 }
 
 /// Which per-CPU work area a program uses.

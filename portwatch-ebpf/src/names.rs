@@ -1,94 +1,127 @@
 //! Paths, as chains of names that lead outwards: executables and control groups.
+//!
+//! Each step is a global function, which the verifier looks at once; what it needs lies in the per-CPU work area.
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use portwatch_common::event::process::PATH_LEN;
 
-use crate::{globals::offset, read::read};
+use crate::{
+    globals::offset,
+    maps::{Context, PROCESS_WORK, ProcessWork},
+    read::read,
+};
 
 /// Longest single name that is kept whole. Docker's systemd scopes have 77 bytes.
 const NAME_LEN: usize = 128;
-/// How many names a path can have.
-const DEPTH: usize = 24;
+/// How many names and mounts a path can have.
+const DEPTH: u32 = 32;
 
-/// A path being written: names ended by NUL, innermost first.
-pub struct Names {
-    buffer: *mut u8,
-    len: usize,
-    /// The path's beginning is missing, or a name in it was too long.
-    pub truncated: bool,
+/// A path being written.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Cursor {
+    /// The next `dentry` or `kernfs_node`.
+    node: u64,
+    /// The mount of a `dentry`.
+    mnt: u64,
+    /// Bytes written.
+    len: u32,
+    /// The path is whole.
+    whole: u32,
 }
 
-impl Names {
-    /// # Safety
-    ///
-    /// `buffer` points at [`PATH_LEN`] writable bytes of a map value.
-    #[inline(always)]
-    pub const unsafe fn new(buffer: *mut u8) -> Self {
-        Self { buffer, len: 0, truncated: true }
-    }
+/// A step's answer: go on, or the path ends here.
+const GO_ON: u32 = 1;
+const END: u32 = 0;
 
-    /// Bytes written.
-    #[inline(always)]
-    pub const fn len(&self) -> u32 {
-        self.len as u32
+/// Writes the path of a `kernfs` node (a control group): its length, and whether it is whole.
+#[inline(always)]
+pub fn kernfs(context: Context, work: &mut ProcessWork, node: u64) -> (u32, bool) {
+    work.cursor = Cursor { node, mnt: 0, len: 0, whole: 0 };
+    let mut steps = 0;
+    while steps < DEPTH {
+        if kernfs_step(context as u32) == END {
+            break;
+        }
+        steps += 1;
     }
+    (work.cursor.len, work.cursor.whole != 0)
+}
 
-    /// Adds the string at `name`. False when there is no room, or nothing to add.
-    #[inline(always)]
-    fn push(&mut self, name: u64) -> bool {
-        if self.len > PATH_LEN - NAME_LEN {
-            return false;
+/// Writes the path of an open file, across mounts, as `d_path()` does: its length, and whether it is whole.
+#[inline(always)]
+pub fn file(context: Context, work: &mut ProcessWork, file: u64) -> (u32, bool) {
+    let node = read(file, offset!(file_dentry));
+    work.cursor = Cursor { node, mnt: read(file, offset!(file_mnt)), len: 0, whole: 0 };
+    let mut steps = 0;
+    while steps < DEPTH {
+        if file_step(context as u32) == END {
+            break;
         }
-        // SAFETY: `len` leaves room for a name, checked above.
-        let copied = unsafe {
-            bpf_probe_read_kernel_str(self.buffer.add(self.len).cast(), NAME_LEN as u32, name as *const _)
-        };
-        if copied <= 0 || copied >= NAME_LEN as i64 {
-            return false;
-        }
-        self.len += copied as usize;
-        true
+        steps += 1;
     }
+    (work.cursor.len, work.cursor.whole != 0)
+}
 
-    /// Writes the path of a `kernfs` node (a control group).
-    #[inline(always)]
-    pub fn kernfs(&mut self, mut node: u64) {
-        for _ in 0..DEPTH {
-            let parent: u64 = read(node, offset!(kn_parent));
-            if parent == 0 {
-                // The root has no name of its own.
-                self.truncated = false;
-                return;
-            }
-            if !self.push(read(node, offset!(kn_name))) {
-                return;
-            }
-            node = parent;
-        }
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn kernfs_step(context: u32) -> u32 {
+    let Some(work) = PROCESS_WORK.get_ptr_mut(context & 3) else {
+        return END;
+    };
+    // SAFETY: a valid per-CPU value, which no program of another context touches.
+    let work = unsafe { &mut *work };
+    let parent: u64 = read(work.cursor.node, offset!(kn_parent));
+    if parent == 0 {
+        // The root has no name of its own.
+        work.cursor.whole = u32::from(work.cursor.node != 0);
+        return END;
     }
+    let name = read(work.cursor.node, offset!(kn_name));
+    work.cursor.node = parent;
+    push(&mut work.cursor, work.record.cgroup.as_mut_ptr(), name)
+}
 
-    /// Writes the path of an open file, across mounts, as `d_path()` does.
-    #[inline(always)]
-    pub fn file(&mut self, file: u64) {
-        let mut mnt: u64 = read(file, offset!(file_mnt));
-        let mut dentry: u64 = read(file, offset!(file_dentry));
-        for _ in 0..DEPTH {
-            let parent: u64 = read(dentry, offset!(dentry_parent));
-            if dentry == read::<u64>(mnt, offset!(vfsmount_root)) || dentry == parent {
-                let mount = mnt - u64::from(offset!(mount_mnt));
-                let outer: u64 = read(mount, offset!(mount_parent));
-                if outer == mount || outer == 0 {
-                    self.truncated = outer == 0;
-                    return;
-                }
-                dentry = read(mount, offset!(mount_mountpoint));
-                mnt = outer + u64::from(offset!(mount_mnt));
-                continue;
-            }
-            if !self.push(read(dentry, offset!(dentry_name))) {
-                return;
-            }
-            dentry = parent;
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn file_step(context: u32) -> u32 {
+    let Some(work) = PROCESS_WORK.get_ptr_mut(context & 3) else {
+        return END;
+    };
+    // SAFETY: as in `kernfs_step`.
+    let work = unsafe { &mut *work };
+    let cursor = &mut work.cursor;
+    let dentry = cursor.node;
+    let parent: u64 = read(dentry, offset!(dentry_parent));
+    if dentry == parent || dentry == read::<u64>(cursor.mnt, offset!(vfsmount_root)) {
+        let mount = cursor.mnt - u64::from(offset!(mount_mnt));
+        let outer: u64 = read(mount, offset!(mount_parent));
+        if outer == mount || outer == 0 {
+            cursor.whole = u32::from(outer != 0);
+            return END;
         }
+        cursor.node = read(mount, offset!(mount_mountpoint));
+        cursor.mnt = outer + u64::from(offset!(mount_mnt));
+        return GO_ON;
     }
+    cursor.node = parent;
+    push(cursor, work.record.exe.as_mut_ptr(), read(dentry, offset!(dentry_name)))
+}
+
+/// Adds the string at `name`. Ends the path, which is not whole then, when there is no room or nothing to add.
+#[inline(always)]
+fn push(cursor: &mut Cursor, buffer: *mut u8, name: u64) -> u32 {
+    let len = cursor.len as usize;
+    if len > PATH_LEN - NAME_LEN {
+        return END;
+    }
+    // SAFETY: `buffer` has `PATH_LEN` bytes, so that there is room for a name.
+    let copied = unsafe {
+        bpf_probe_read_kernel_str(buffer.add(len).cast(), NAME_LEN as u32, name as *const _)
+    };
+    if copied <= 0 || copied >= NAME_LEN as i64 {
+        return END;
+    }
+    cursor.len = (len + copied as usize) as u32;
+    GO_ON
 }

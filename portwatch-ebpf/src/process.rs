@@ -13,8 +13,8 @@ use portwatch_common::{
 use crate::{
     emit,
     globals::offset,
-    maps::{Context, PROCESS_WORK, PROCESSES},
-    names::Names,
+    maps::{Context, PROCESS_WORK, PROCESSES, ProcessWork},
+    names,
     read::read,
     task,
 };
@@ -45,14 +45,16 @@ pub extern "C" fn send(context: u32, flags: u32) -> u32 {
         return 0;
     };
     // SAFETY: a valid per-CPU value, which no program of another context touches.
-    let record = unsafe { &mut *work };
+    let work = unsafe { &mut *work };
+    let context = if context == Context::Btf as u32 { Context::Btf } else { Context::Tracepoint };
     let task = task::current();
     let css_set = task::css_set(task);
-    task::fill(task, &mut record.task);
-    record.flags = flags;
-    arguments(task, record);
-    executable(task, record);
-    control_group(css_set, record);
+    task::fill(task, &mut work.record.task);
+    work.record.flags = flags;
+    arguments(task, &mut work.record);
+    executable(context, task, work);
+    control_group(context, css_set, work);
+    let record = &mut work.record;
     record.header = Header {
         // SAFETY: the helpers have no conditions.
         boot_ns: unsafe { bpf_ktime_get_boot_ns() },
@@ -108,30 +110,20 @@ fn arguments(task: u64, record: &mut Process) {
 }
 
 #[inline(always)]
-fn executable(task: u64, record: &mut Process) {
+fn executable(context: Context, task: u64, work: &mut ProcessWork) {
     let mm: u64 = read(task, offset!(task_mm));
-    let file: u64 = read(mm, offset!(mm_exe_file));
-    // SAFETY: the buffer has the length that `Names` asks for.
-    let mut names = unsafe { Names::new(record.exe.as_mut_ptr()) };
-    if file != 0 {
-        names.file(file);
-    }
-    record.exe_len = names.len();
-    if names.truncated {
-        record.flags |= flag::EXE_TRUNCATED;
+    let (len, whole) = names::file(context, work, read(mm, offset!(mm_exe_file)));
+    work.record.exe_len = len;
+    if !whole {
+        work.record.flags |= flag::EXE_TRUNCATED;
     }
 }
 
 #[inline(always)]
-fn control_group(css_set: u64, record: &mut Process) {
-    let node = task::cgroup(css_set);
-    // SAFETY: the buffer has the length that `Names` asks for.
-    let mut names = unsafe { Names::new(record.cgroup.as_mut_ptr()) };
-    if node != 0 {
-        names.kernfs(node);
-    }
-    record.cgroup_len = names.len();
-    if names.truncated {
-        record.flags |= flag::CGROUP_TRUNCATED;
+fn control_group(context: Context, css_set: u64, work: &mut ProcessWork) {
+    let (len, whole) = names::kernfs(context, work, task::cgroup(css_set));
+    work.record.cgroup_len = len;
+    if !whole {
+        work.record.flags |= flag::CGROUP_TRUNCATED;
     }
 }

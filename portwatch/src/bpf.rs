@@ -8,3 +8,4 @@ pub mod load;
 pub mod plan;
 pub mod privileges;
 pub mod ring;
+pub mod tracefs;

@@ -19,11 +19,25 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(args, cli.verbose),
     };
     result.unwrap_or_else(|error| {
-        anstream::eprintln!("portwatch: {error:#}");
+        anstream::eprintln!("portwatch: {}", chain(&error));
         let log = error.downcast_ref::<BpfError>().and_then(BpfError::verifier_log);
         if let (true, Some(log)) = (cli.verbose, log) {
             anstream::eprintln!("{log}");
         }
         ExitCode::from(ERROR)
     })
+}
+
+/// An error and its causes in one line; a cause that an error's own words contain is not said twice.
+fn chain(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for text in error.chain().map(ToString::to_string) {
+        if !line.contains(&text) {
+            if !line.is_empty() {
+                line.push_str(": ");
+            }
+            line.push_str(&text);
+        }
+    }
+    line
 }

@@ -1,6 +1,6 @@
 //! Attaching, capability by capability.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use aya::{
     Btf, Ebpf,
@@ -13,11 +13,9 @@ use aya::{
 use super::{
     error::BpfError,
     plan::{CAPABILITIES, Capability, Hook, Point, TRACEPOINT_LIMITS},
+    tracefs,
 };
 use crate::model::record::{Degradation, Hook as HookRecord};
-
-/// Places where tracefs can be mounted.
-const TRACEFS: [&str; 2] = ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"];
 
 /// An attached program; detaches when dropped.
 #[derive(Debug)]
@@ -60,9 +58,10 @@ impl Attached {
 ///
 /// If a capability is refused without which nothing can be traced.
 pub fn attach(ebpf: &mut Ebpf) -> Result<Attached, BpfError> {
-    if !TRACEFS.iter().any(|path| Path::new(path).exists()) {
-        return Err(BpfError::NoTracefs);
-    }
+    tracefs::with(|| attach_all(ebpf))?
+}
+
+fn attach_all(ebpf: &mut Ebpf) -> Result<Attached, BpfError> {
     let btf = Btf::from_sys_fs().map_err(|error| BpfError::kernel("reading the kernel's BTF", &error))?;
     let mut attached = Attached::default();
     for capability in CAPABILITIES {

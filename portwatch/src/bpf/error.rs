@@ -36,9 +36,12 @@ pub enum BpfError {
     Btf(String),
     /// The tracepoints' directory.
     #[error(
-        "tracefs is not mounted, so that the tracepoints cannot be found: run `mount -t tracefs tracefs /sys/kernel/tracing` as root"
+        "tracefs is not mounted and cannot be mounted for portwatch alone ({source}), so that the tracepoints cannot be found: run `mount -t tracefs tracefs /sys/kernel/tracing` as root"
     )]
-    NoTracefs,
+    NoTracefs {
+        /// The kernel's answer.
+        source: io::Error,
+    },
     /// A privilege.
     #[error("{what} was refused ({source}): {advice}")]
     Refused {

@@ -24,9 +24,9 @@ impl Builder {
     }
 
     /// Adds a type with the words that follow its fixed part, and returns its id.
-    pub(super) fn add(&mut self, name: &str, info: u32, size_or_type: u32, rest: &[u32]) -> u32 {
+    pub(super) fn add(&mut self, name: &str, info: u32, size_or_id: u32, rest: &[u32]) -> u32 {
         let name = self.string(name);
-        for word in [name, info, size_or_type].iter().chain(rest) {
+        for word in [name, info, size_or_id].iter().chain(rest) {
             self.types.extend(word.to_le_bytes());
         }
         self.count += 1;

@@ -102,7 +102,7 @@ pub(super) struct Type<'a> {
     /// Number of members, enumerators or parameters.
     pub(super) len: usize,
     /// Size in bytes or another type's id, depending on the kind.
-    pub(super) size_or_type: u32,
+    pub(super) size_or_id: u32,
     name: u32,
     rest: &'a [u8],
 }
@@ -211,7 +211,7 @@ impl<'a> Type<'a> {
         kind: kind::VOID,
         kind_flag: false,
         len: 0,
-        size_or_type: 0,
+        size_or_id: 0,
         name: 0,
         rest: &[],
     };
@@ -237,7 +237,7 @@ fn type_at(types: &[u8], at: usize) -> Option<Type<'_>> {
         kind: info >> 24 & 0x7f,
         kind_flag: info >> 31 == 1,
         len: (info & 0x00ff_ffff) as usize,
-        size_or_type: u32_at(types, at + 8)?,
+        size_or_id: u32_at(types, at + 8)?,
         name: u32_at(types, at)?,
         rest: types.get(at + TYPE_LEN..)?,
     })
@@ -251,8 +251,15 @@ fn len_of_rest(typ: &Type<'_>, layouts: &[u8]) -> Option<usize> {
         kind::ARRAY => 12,
         kind::STRUCT | kind::UNION | kind::DATASEC | kind::ENUM64 => 12 * typ.len,
         kind::ENUM | kind::FUNC_PROTO => 8 * typ.len,
-        kind::PTR | kind::FWD | kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT => 0,
-        kind::FUNC | kind::FLOAT | kind::TYPE_TAG => 0,
+        kind::PTR
+        | kind::FWD
+        | kind::TYPEDEF
+        | kind::VOLATILE
+        | kind::CONST
+        | kind::RESTRICT
+        | kind::FUNC
+        | kind::FLOAT
+        | kind::TYPE_TAG => 0,
         unknown => {
             let layout = layouts.get(unknown as usize * LAYOUT_LEN..)?;
             usize::from(*layout.first()?) + usize::from(*layout.get(1)?) * typ.len

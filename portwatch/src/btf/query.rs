@@ -48,7 +48,7 @@ impl<'a> Btf<'a> {
     #[must_use]
     pub fn size_of(&self, structure: &str) -> Option<u32> {
         let mut found = self.named(structure, &[kind::STRUCT, kind::UNION]);
-        found.next().map(|typ| typ.size_or_type)
+        found.next().map(|typ| typ.size_or_id)
     }
 
     /// Value of an enumerator. One of 64 bits that is above `i64::MAX` comes out negative; one of 32 bits that is negative
@@ -64,7 +64,7 @@ impl<'a> Btf<'a> {
     #[must_use]
     pub fn func_arity(&self, name: &str) -> Option<usize> {
         let arity = |typ: Type<'a>| {
-            let proto = self.get(typ.size_or_type).ok()?;
+            let proto = self.get(typ.size_or_id).ok()?;
             (proto.kind == kind::FUNC_PROTO).then_some(proto.len)
         };
         let mut all = self.named(name, &[kind::FUNC]).map(arity);
@@ -82,10 +82,12 @@ impl<'a> Btf<'a> {
         }
         // kind_flag: the enumerators are signed.
         typ.items::<2>().find_map(|[string, value]| {
-            is_it(string).then_some(match typ.kind_flag {
-                true => i64::from(value as i32),
-                false => i64::from(value),
-            })
+            let value = if typ.kind_flag {
+                i64::from(value as i32)
+            } else {
+                i64::from(value)
+            };
+            is_it(string).then_some(value)
         })
     }
 
@@ -162,7 +164,7 @@ impl<'a> Btf<'a> {
         // Without the flag a bit-field is a member whose integer type is narrower than its storage.
         let typ = self.strip(type_id)?;
         let (width, shift) = (typ.word(0) & 0xff, typ.word(0) >> 16 & 0xff);
-        if typ.kind != kind::INT || Some(width) == typ.size_or_type.checked_mul(8) {
+        if typ.kind != kind::INT || Some(width) == typ.size_or_id.checked_mul(8) {
             return Ok(plain);
         }
         Ok(Found {
@@ -186,7 +188,7 @@ impl<'a> Btf<'a> {
         let typ = self.strip(id)?;
         Ok(match typ.kind {
             kind::INT | kind::STRUCT | kind::UNION | kind::ENUM | kind::ENUM64 | kind::FLOAT => {
-                Some(typ.size_or_type)
+                Some(typ.size_or_id)
             }
             // Pointers of the 64-bit kernels that portwatch runs on.
             kind::PTR => Some(8),
@@ -205,7 +207,7 @@ impl<'a> Btf<'a> {
             let typ = self.get(id)?;
             match typ.kind {
                 kind::TYPEDEF | kind::CONST | kind::VOLATILE | kind::RESTRICT | kind::TYPE_TAG => {
-                    id = typ.size_or_type;
+                    id = typ.size_or_id;
                 }
                 _ => return Ok(typ),
             }

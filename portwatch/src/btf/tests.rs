@@ -15,6 +15,11 @@ fn bit_offset(builder: &Builder, structure: &str, path: &str) -> Option<u32> {
     member(builder, structure, path).map(|member| member.bit_offset)
 }
 
+/// The `offset` word of a bit-field.
+fn bit_field(width: u32, at: u32) -> u32 {
+    width << 24 | at
+}
+
 /// Everything that can be asked, for the tests that only want no panic.
 fn ask_everything(bytes: &[u8]) {
     if let Ok(btf) = Btf::parse(bytes) {
@@ -61,7 +66,7 @@ fn a_header_that_is_not_ours_is_refused_with_its_reason() {
 fn a_type_that_is_cut_off_or_unknown_is_refused() {
     let mut builder = Builder::new();
     builder.int(4);
-    builder.add("s", kind::STRUCT << 24 | 1000, 4, &[]);
+    builder.add("s", (kind::STRUCT << 24) + 1000, 4, &[]);
     assert_eq!(
         Btf::parse(&builder.bytes()).unwrap_err(),
         BtfError::CutOff { id: 2 }
@@ -137,7 +142,7 @@ fn bit_fields_have_their_width_in_both_encodings() {
         "new",
         kind::STRUCT << 24 | FLAG,
         8,
-        &[("whole", int, 0), ("field", int, 5 << 24 | 35)],
+        &[("whole", int, 0), ("field", int, bit_field(5, 35))],
     );
     builder.structure("old", 8, &[("whole", int, 0), ("field", narrow, 32)]);
     let of = |name, path| member(&builder, name, path).unwrap();
@@ -284,21 +289,18 @@ fn resolved_bits(word: u32) -> Result<u32, Vec<String>> {
 
 #[test]
 fn bits_are_given_within_their_byte() {
-    assert_eq!(resolved_bits(243 * 8), Ok(243 | 8 << 24), "a whole byte");
-    assert_eq!(
-        resolved_bits(4 << 24 | (536 * 8 + 4)),
-        Ok(536 | 4 << 16 | 4 << 24)
-    );
+    let within = |byte: u32, shift: u32, width: u32| Ok(byte | shift << 16 | width << 24);
+    assert_eq!(resolved_bits(243 * 8), within(243, 0, 8), "a whole byte");
+    assert_eq!(resolved_bits(bit_field(4, 536 * 8 + 4)), within(536, 4, 4));
     // The third byte of a wider storage unit.
-    assert_eq!(resolved_bits(1 << 24 | 17), Ok(2 | 1 << 16 | 1 << 24));
+    assert_eq!(resolved_bits(bit_field(1, 17)), within(2, 1, 1));
     let refused = Err(vec![
         "sock.sk_userlocks does not lie within one byte".to_owned(),
     ]);
-    assert_eq!(resolved_bits(4 << 24 | 6), refused);
-    assert_eq!(resolved_bits(9 << 24 | 8), refused);
-    let far = 70_000 * 8;
+    assert_eq!(resolved_bits(bit_field(4, 6)), refused);
+    assert_eq!(resolved_bits(bit_field(9, 8)), refused);
     let refused = Err(vec!["sock.sk_userlocks is too large: 70000".to_owned()]);
-    assert_eq!(resolved_bits(far), refused);
+    assert_eq!(resolved_bits(70_000 * 8), refused);
 }
 
 #[test]
@@ -329,7 +331,7 @@ fn everything_that_is_missing_is_named() {
 
 #[test]
 fn a_bit_field_is_no_answer_to_a_question_for_an_offset() {
-    let bytes = kernel("", Some(("sk_protocol", 4 << 24 | 8))).bytes();
+    let bytes = kernel("", Some(("sk_protocol", bit_field(4, 8)))).bytes();
     let error = resolve(&Btf::parse(&bytes).unwrap()).unwrap_err();
     assert_eq!(error.problems[0].reason, Reason::BitField);
     assert_eq!(error.problems.len(), 1);

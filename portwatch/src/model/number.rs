@@ -29,6 +29,8 @@ impl Serialize for Big {
 impl<'de> Deserialize<'de> for Big {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(|_| de::Error::custom(format!("not a 64-bit decimal number: {text:?}")))
+        text.parse()
+            .map(Self)
+            .map_err(|_| de::Error::custom(format!("not a 64-bit decimal number: {text:?}")))
     }
 }

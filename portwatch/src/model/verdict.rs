@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 /// A cause. The ids never change their meaning; `docs/causes.md` explains each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the ids are explained in one place, docs/causes.md")]
+#[expect(
+    missing_docs,
+    reason = "the ids are explained in one place, docs/causes.md"
+)]
 pub enum Cause {
     LiveListener,
     SameService,

@@ -36,7 +36,7 @@ pub(crate) fn start() -> Record {
                 "attempts".to_owned(),
                 Hook {
                     tier: "tracepoint".to_owned(),
-                    attached: vec!["sys_enter_bind".to_owned(), "sys_exit_bind".to_owned()],
+                    attached: vec!["tracepoint:syscalls:sys_exit_bind".to_owned()],
                 },
             )]),
             degraded: vec![Degradation {
@@ -164,6 +164,7 @@ pub(crate) fn time_wait() -> Blocker {
         inode: None,
         since: Some("2026-11-21T12:03:22.000000000Z".to_owned()),
         expires_in_ms: Some(41_900),
+        port_bound: None,
         clause: Clause::OtherLacksReuseAddr,
         certainty: Certainty::Walked,
         owner: Some(Owner {
@@ -203,7 +204,7 @@ pub(crate) fn verdict() -> Verdict {
             "use another port".to_owned(),
         ],
         would_succeed_if: vec![
-            "java[977] closes it".to_owned(),
+            "java[977] had closed 0.0.0.0:8080".to_owned(),
             "both set SO_REUSEPORT as the same user".to_owned(),
         ],
     }

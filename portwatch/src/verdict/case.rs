@@ -40,6 +40,11 @@ impl Other<'_> {
     pub(super) fn conflicts(&self) -> bool {
         self.blocker.conflicts == Some(true)
     }
+
+    /// True if it came through a listener: neither `connect()` nor `bind()` gave it its port.
+    pub(super) fn is_accepted(&self) -> bool {
+        self.blocker.connected_out == Some(false) && self.blocker.port_bound != Some(true)
+    }
 }
 
 impl<'a> Case<'a> {
@@ -58,7 +63,10 @@ impl<'a> Case<'a> {
         Self {
             attempt,
             call,
-            requested: Address { addr: binder.addr, port: attempt.port.unwrap_or(0) },
+            requested: Address {
+                addr: binder.addr,
+                port: attempt.port.unwrap_or(0),
+            },
             binder,
             others: others.collect(),
             walked: counts.is_some(),
@@ -75,7 +83,10 @@ impl<'a> Case<'a> {
             binder: self.binder.clone(),
             requested: self.requested,
             others: others
-                .map(|other| Other { side: other.side.clone(), ..*other })
+                .map(|other| Other {
+                    side: other.side.clone(),
+                    ..*other
+                })
                 .collect(),
             walked: self.walked,
             partial: self.partial,
@@ -84,12 +95,16 @@ impl<'a> Case<'a> {
 
     /// The blocker to act on.
     pub(super) fn primary(&self) -> Option<&Other<'a>> {
-        self.others.first().filter(|other| primary::refused(other.blocker))
+        self.others
+            .first()
+            .filter(|other| primary::refused(other.blocker))
     }
 
     /// The blockers that refused the attempt.
     pub(super) fn refusing(&self) -> impl Iterator<Item = &Other<'a>> {
-        self.others.iter().filter(|other| primary::refused(other.blocker))
+        self.others
+            .iter()
+            .filter(|other| primary::refused(other.blocker))
     }
 
     /// The blockers that the rule says are in the way, those that came later too.
@@ -105,8 +120,14 @@ impl<'a> Case<'a> {
     /// True if the process that called has that socket itself.
     pub(super) fn is_own(&self, blocker: &Blocker) -> bool {
         let caller = &self.attempt.process;
-        blocker.owner.as_ref().is_some_and(|owner| owner.process.is_same(caller))
-            || blocker.holders.iter().any(|holder| holder.process.is_same(caller))
+        blocker
+            .owner
+            .as_ref()
+            .is_some_and(|owner| owner.process.is_same(caller))
+            || blocker
+                .holders
+                .iter()
+                .any(|holder| holder.process.is_same(caller))
     }
 }
 

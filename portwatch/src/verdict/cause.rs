@@ -19,7 +19,9 @@ use super::{
 ///
 /// An attempt that did not fail is left as it is. Judging twice changes nothing.
 pub fn judge(attempt: &mut Attempt) {
-    let Some(mut failure) = attempt.failure.take() else { return };
+    let Some(mut failure) = attempt.failure.take() else {
+        return;
+    };
     failure.verdict = if i32::try_from(attempt.errno) == Ok(libc::EADDRINUSE) {
         in_use(attempt, &mut failure)
     } else {
@@ -40,15 +42,15 @@ fn in_use(attempt: &Attempt, failure: &mut Failure) -> Option<Verdict> {
     primary::rule(call, &binder, &mut failure.blockers);
     primary::choose(call, &mut failure.blockers);
     let case = Case::new(attempt, (call, binder), failure);
-    let mut causes = causes(&case);
-    let cause = causes.remove(0);
-    let (remedies, would_succeed_if) = remedy::of(&case, cause, &causes);
+    let causes = causes(&case);
+    let (&cause, also) = causes.split_first()?;
+    let (remedies, would_succeed_if) = remedy::of(&case, &causes);
     Some(Verdict {
         cause,
         confidence: confidence(&case),
         summary: wording::summary(&case, cause),
         because: wording::because(&case, cause),
-        also: causes,
+        also: also.to_vec(),
         remedies,
         would_succeed_if,
     })
@@ -89,7 +91,9 @@ fn causes(case: &Case<'_>) -> Vec<Cause> {
     if case.call.port != Port::Explicit {
         return vec![Cause::EphemeralExhausted];
     }
-    let Some(primary) = case.primary() else { return vec![Cause::Unknown] };
+    let Some(primary) = case.primary() else {
+        return vec![Cause::Unknown];
+    };
     let mut causes = of(case, primary);
     if causes.is_empty() {
         causes.push(Cause::Unknown);
@@ -112,7 +116,9 @@ fn of(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
         Kind::Listener => of_listener(case, other),
         Kind::Bound => of_bound(case, other),
         Kind::Connection | Kind::Detached => of_connection(case, other),
-        Kind::TimeWait if other.blocker.connected_out == Some(true) => vec![Cause::EphemeralTimeWait],
+        Kind::TimeWait if other.blocker.connected_out == Some(true) => {
+            vec![Cause::EphemeralTimeWait]
+        }
         Kind::TimeWait => vec![Cause::TimeWait],
     }
 }
@@ -157,15 +163,18 @@ fn of_options_and_addresses(case: &Case<'_>, other: &Other<'_>) -> impl Iterator
 fn of_connection(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
     let blocker = other.blocker;
     let orphan = other.kind == Kind::Detached && kind::is_finishing(blocker.state);
-    let accepted = blocker.connected_out == Some(false) && blocker.port_bound != Some(true);
-    let lingers = other.kind == Kind::Connection && accepted && !has_listener(case, other);
+    let lingers =
+        other.kind == Kind::Connection && other.is_accepted() && !has_listener(case, other);
     let reachable = other.kind == Kind::Connection;
     [
         (orphan, Cause::OrphanConnection),
         (blocker.connected_out == Some(true), Cause::EphemeralPort),
         (lingers, Cause::LingeringConnection),
         (blocker.clause == Clause::UsersDiffer, Cause::ReuseportUid),
-        (blocker.clause == Clause::BinderHasReusePortGroup, Cause::ReuseportMissing),
+        (
+            blocker.clause == Clause::BinderHasReusePortGroup,
+            Cause::ReuseportMissing,
+        ),
         (reachable && case.is_own(blocker), Cause::SelfConflict),
     ]
     .into_iter()

@@ -41,5 +41,8 @@ fn is_detached(blocker: &Blocker) -> bool {
 ///
 /// A detached socket in another state waits in a listener's queue: `accept()` makes the `struct socket`.
 pub(super) const fn is_finishing(state: State) -> bool {
-    matches!(state, State::FinWait1 | State::FinWait2 | State::LastAck | State::Closing)
+    matches!(
+        state,
+        State::FinWait1 | State::FinWait2 | State::LastAck | State::Closing
+    )
 }

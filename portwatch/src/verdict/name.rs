@@ -22,7 +22,11 @@ const CONTAINER_DIGITS: usize = 12;
 /// `java[977]`.
 pub(super) fn process(process: &Process) -> String {
     let Process { comm, pid, .. } = process;
-    if comm.is_empty() { format!("pid {pid}") } else { format!("{}[{pid}]", quoted(comm)) }
+    if comm.is_empty() {
+        format!("pid {pid}")
+    } else {
+        format!("{}[{pid}]", quoted(comm))
+    }
 }
 
 /// `java[977] (tomcat.service)`: with what it can be stopped by.
@@ -36,9 +40,17 @@ pub(super) fn process_and_service(process: &Process) -> String {
 }
 
 pub(super) fn container(container: &Container) -> String {
-    let Container { id, runtime, pod: _ } = container;
+    let Container {
+        id,
+        runtime,
+        pod: _,
+    } = container;
     let runtime = runtime.as_deref().unwrap_or("container");
-    format!("{}:{}", escape(runtime), escape(id.get(..CONTAINER_DIGITS).unwrap_or(id)))
+    format!(
+        "{}:{}",
+        escape(runtime),
+        escape(id.get(..CONTAINER_DIGITS).unwrap_or(id))
+    )
 }
 
 /// Any other text of a process: a path, an argument.
@@ -62,7 +74,11 @@ pub(super) fn holders(blocker: &Blocker) -> Vec<&Process> {
         }
     }
     if found.is_empty() {
-        found.extend(owner.filter(|owner| owner.alive != Some(false)).map(|owner| &owner.process));
+        found.extend(
+            owner
+                .filter(|owner| owner.alive != Some(false))
+                .map(|owner| &owner.process),
+        );
     }
     found
 }
@@ -88,7 +104,11 @@ pub(super) fn list(names: &[String]) -> String {
         [] => String::new(),
         [only] => only.clone(),
         [first @ .., last] if names.len() <= NAMED => format!("{} and {last}", first.join(", ")),
-        _ => format!("{} and {} more", names[..NAMED].join(", "), names.len() - NAMED),
+        _ => format!(
+            "{} and {} more",
+            names[..NAMED].join(", "),
+            names.len() - NAMED
+        ),
     }
 }
 

@@ -33,28 +33,76 @@ struct Letters {
     program: &'static str,
 }
 
-const NONE: Letters = Letters { with_value: "", program: "" };
+const NONE: Letters = Letters {
+    with_value: "",
+    program: "",
+};
 
 /// Shells take what follows all options for the program, be it a file or (with `-c`) a text; `-o` and `-O` have a value.
-const SHELL: Letters = Letters { with_value: "oO", program: "" };
+const SHELL: Letters = Letters {
+    with_value: "oO",
+    program: "",
+};
 
 const fn interpreter(name: &'static str, letters: Letters) -> Interpreter {
-    Interpreter { name, letters, with_value: &[], program: &[], commands: &[] }
+    Interpreter {
+        name,
+        letters,
+        with_value: &[],
+        program: &[],
+        commands: &[],
+    }
 }
 
 const INTERPRETERS: &[Interpreter] = &[
     Interpreter {
         with_value: &["--check-hash-based-pycs"],
-        ..interpreter("python", Letters { with_value: "WX", program: "mc" })
+        ..interpreter(
+            "python",
+            Letters {
+                with_value: "WX",
+                program: "mc",
+            },
+        )
     },
-    interpreter("pypy", Letters { with_value: "WX", program: "mc" }),
+    interpreter(
+        "pypy",
+        Letters {
+            with_value: "WX",
+            program: "mc",
+        },
+    ),
     Interpreter {
-        with_value: &["--require", "--import", "--loader", "--experimental-loader", "--conditions"],
+        with_value: &[
+            "--require",
+            "--import",
+            "--loader",
+            "--experimental-loader",
+            "--conditions",
+        ],
         program: &["--eval", "--print"],
-        ..interpreter("node", Letters { with_value: "rC", program: "ep" })
+        ..interpreter(
+            "node",
+            Letters {
+                with_value: "rC",
+                program: "ep",
+            },
+        )
     },
-    interpreter("ruby", Letters { with_value: "ICEr", program: "e" }),
-    interpreter("perl", Letters { with_value: "IMm", program: "eE" }),
+    interpreter(
+        "ruby",
+        Letters {
+            with_value: "ICEr",
+            program: "e",
+        },
+    ),
+    interpreter(
+        "perl",
+        Letters {
+            with_value: "IMm",
+            program: "eE",
+        },
+    ),
     Interpreter {
         with_value: &[
             "-cp",
@@ -75,11 +123,32 @@ const INTERPRETERS: &[Interpreter] = &[
         program: &["-jar", "-m", "--module"],
         ..interpreter("java", NONE)
     },
-    interpreter("php", Letters { with_value: "cdtz", program: "fFrRBES" }),
-    interpreter("lua", Letters { with_value: "l", program: "e" }),
-    Interpreter { commands: &["run", "serve"], ..interpreter("deno", NONE) },
-    Interpreter { commands: &["run"], ..interpreter("bun", NONE) },
-    Interpreter { commands: &["exec"], ..interpreter("dotnet", NONE) },
+    interpreter(
+        "php",
+        Letters {
+            with_value: "cdtz",
+            program: "fFrRBES",
+        },
+    ),
+    interpreter(
+        "lua",
+        Letters {
+            with_value: "l",
+            program: "e",
+        },
+    ),
+    Interpreter {
+        commands: &["run", "serve"],
+        ..interpreter("deno", NONE)
+    },
+    Interpreter {
+        commands: &["run"],
+        ..interpreter("bun", NONE)
+    },
+    Interpreter {
+        commands: &["exec"],
+        ..interpreter("dotnet", NONE)
+    },
     interpreter("bash", SHELL),
     interpreter("dash", SHELL),
     interpreter("zsh", SHELL),
@@ -137,7 +206,9 @@ impl Interpreter {
     fn is(&self, name: &str) -> bool {
         let version = |rest: &str| {
             rest.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '.')
-                && rest.chars().all(|c| c.is_ascii_digit() || "-.dmu".contains(c))
+                && rest
+                    .chars()
+                    .all(|c| c.is_ascii_digit() || "-.dmu".contains(c))
         };
         name.strip_prefix(self.name).is_some_and(|rest| {
             rest.is_empty()
@@ -197,7 +268,11 @@ impl Letters {
                 return Found::Program(rest);
             }
             if self.with_value.contains(letter) {
-                return if rest.is_empty() { Found::Value } else { Found::Nothing };
+                return if rest.is_empty() {
+                    Found::Value
+                } else {
+                    Found::Nothing
+                };
             }
         }
         Found::Nothing
@@ -212,33 +287,97 @@ mod tests {
 
     #[rstest]
     #[case("/usr/sbin/nginx", "nginx -c /etc/nginx.conf", Program::Executable)]
-    #[case("/usr/bin/python3.11", "python3 /srv/app.py --port 80", Program::Operand("/srv/app.py"))]
-    #[case("/usr/bin/python3.11", "python3 -u -W ignore -X dev app.py", Program::Operand("app.py"))]
-    #[case("/usr/bin/python3.11", "python3 -um http.server 80", Program::Operand("http.server"))]
-    #[case("/usr/bin/python3.11d", "python3 -mhttp.server", Program::Operand("http.server"))]
-    #[case("/usr/bin/python3", "python3 -Wignore -c pass", Program::Operand("pass"))]
+    #[case(
+        "/usr/bin/python3.11",
+        "python3 /srv/app.py --port 80",
+        Program::Operand("/srv/app.py")
+    )]
+    #[case(
+        "/usr/bin/python3.11",
+        "python3 -u -W ignore -X dev app.py",
+        Program::Operand("app.py")
+    )]
+    #[case(
+        "/usr/bin/python3.11",
+        "python3 -um http.server 80",
+        Program::Operand("http.server")
+    )]
+    #[case(
+        "/usr/bin/python3.11d",
+        "python3 -mhttp.server",
+        Program::Operand("http.server")
+    )]
+    #[case(
+        "/usr/bin/python3",
+        "python3 -Wignore -c pass",
+        Program::Operand("pass")
+    )]
     #[case("/usr/bin/python3", "python3", Program::Unknown)]
     #[case("/usr/bin/python3", "python3 -", Program::Unknown)]
     #[case("/usr/bin/python3", "python3 -W", Program::Unknown)]
-    #[case("/usr/bin/nodejs", "node --inspect -r esm /srv/a.js", Program::Operand("/srv/a.js"))]
-    #[case("/usr/bin/node", "node --max-old-space-size=1 --import x y.js", Program::Operand("y.js"))]
-    #[case("/usr/lib/jvm/bin/java", "java -Xmx1g -jar /srv/a.jar --x", Program::Operand("/srv/a.jar"))]
-    #[case("/usr/lib/jvm/bin/java", "java -Da=b -cp lib org.App -p 1", Program::Operand("org.App"))]
-    #[case("/usr/lib/jvm/bin/java", "java -p mods -m app/org.App", Program::Operand("app/org.App"))]
+    #[case(
+        "/usr/bin/nodejs",
+        "node --inspect -r esm /srv/a.js",
+        Program::Operand("/srv/a.js")
+    )]
+    #[case(
+        "/usr/bin/node",
+        "node --max-old-space-size=1 --import x y.js",
+        Program::Operand("y.js")
+    )]
+    #[case(
+        "/usr/lib/jvm/bin/java",
+        "java -Xmx1g -jar /srv/a.jar --x",
+        Program::Operand("/srv/a.jar")
+    )]
+    #[case(
+        "/usr/lib/jvm/bin/java",
+        "java -Da=b -cp lib org.App -p 1",
+        Program::Operand("org.App")
+    )]
+    #[case(
+        "/usr/lib/jvm/bin/java",
+        "java -p mods -m app/org.App",
+        Program::Operand("app/org.App")
+    )]
     #[case("/usr/lib/jvm/bin/java", "java @args", Program::Unknown)]
-    #[case("/usr/bin/ruby3.1", "ruby -I lib bin/rails s", Program::Operand("bin/rails"))]
-    #[case("/usr/bin/perl", "perl -w -Ilib -MIO::All srv.pl", Program::Operand("srv.pl"))]
+    #[case(
+        "/usr/bin/ruby3.1",
+        "ruby -I lib bin/rails s",
+        Program::Operand("bin/rails")
+    )]
+    #[case(
+        "/usr/bin/perl",
+        "perl -w -Ilib -MIO::All srv.pl",
+        Program::Operand("srv.pl")
+    )]
     #[case("/usr/bin/perl", "perl -we sleep", Program::Operand("sleep"))]
     #[case("/usr/bin/php8.2", "php -d a=b srv.php", Program::Operand("srv.php"))]
     #[case("/usr/sbin/php-fpm8.2", "php-fpm: master process", Program::Executable)]
-    #[case("/usr/bin/bash", "bash -e -o pipefail run.sh", Program::Operand("run.sh"))]
+    #[case(
+        "/usr/bin/bash",
+        "bash -e -o pipefail run.sh",
+        Program::Operand("run.sh")
+    )]
     #[case("/usr/bin/dash", "sh -c sleep", Program::Operand("sleep"))]
     #[case("/usr/bin/dashd", "dashd", Program::Executable)]
-    #[case("/usr/bin/deno", "deno run --allow-net srv.ts", Program::Operand("srv.ts"))]
+    #[case(
+        "/usr/bin/deno",
+        "deno run --allow-net srv.ts",
+        Program::Operand("srv.ts")
+    )]
     #[case("/usr/bin/bun", "bun srv.ts", Program::Operand("srv.ts"))]
-    #[case("/usr/bin/lua5.4", "lua -l socket srv.lua", Program::Operand("srv.lua"))]
+    #[case(
+        "/usr/bin/lua5.4",
+        "lua -l socket srv.lua",
+        Program::Operand("srv.lua")
+    )]
     #[case("/usr/bin/python3", "python3 -- -odd.py", Program::Operand("-odd.py"))]
-    #[case("/usr/bin/docker-proxy", "docker-proxy -host-port 80", Program::Unknown)]
+    #[case(
+        "/usr/bin/docker-proxy",
+        "docker-proxy -host-port 80",
+        Program::Unknown
+    )]
     #[case("/bin/nc.openbsd", "nc -l 80", Program::Unknown)]
     fn the_program_is_found(#[case] exe: &str, #[case] args: &str, #[case] expected: Program<'_>) {
         let args: Vec<String> = args.split(' ').map(str::to_owned).collect();

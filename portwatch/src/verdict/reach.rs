@@ -42,11 +42,17 @@ impl Reach {
     }
 
     pub(super) const fn is_dual_stack(self) -> bool {
-        matches!(self, Self::Other(Families::Differ) | Self::Binder(Families::Differ))
+        matches!(
+            self,
+            Self::Other(Families::Differ) | Self::Binder(Families::Differ)
+        )
     }
 
     pub(super) const fn is_wildcard(self) -> bool {
-        matches!(self, Self::Other(Families::Same) | Self::Binder(Families::Same))
+        matches!(
+            self,
+            Self::Other(Families::Same) | Self::Binder(Families::Same)
+        )
     }
 }
 

@@ -47,20 +47,30 @@ fn privileged_port(attempt: &Attempt) -> Option<Verdict> {
     Some(verdict_of(
         Cause::PrivilegedPort,
         format!("port {port} is below {start}, and {who} lacks CAP_NET_BIND_SERVICE"),
-        format!("ports below net.ipv4.ip_unprivileged_port_start ({start}) need CAP_NET_BIND_SERVICE"),
+        format!(
+            "ports below net.ipv4.ip_unprivileged_port_start ({start}) need CAP_NET_BIND_SERVICE"
+        ),
         vec![
             "give the program CAP_NET_BIND_SERVICE (in a systemd unit: \
              AmbientCapabilities=CAP_NET_BIND_SERVICE)"
                 .to_owned(),
             format!("use a port from {start} on"),
-            format!("lower net.ipv4.ip_unprivileged_port_start to {port} in this network namespace"),
+            format!(
+                "lower net.ipv4.ip_unprivileged_port_start to {port} in this network namespace"
+            ),
         ],
     ))
 }
 
 fn address_not_local(attempt: &Attempt) -> Verdict {
-    let addr = attempt.addr.as_deref().map_or_else(|| "the address".to_owned(), name::text);
-    let device = attempt.device.as_deref().map(|device| format!(" on {}", name::text(device)));
+    let addr = attempt
+        .addr
+        .as_deref()
+        .map_or_else(|| "the address".to_owned(), name::text);
+    let device = attempt
+        .device
+        .as_deref()
+        .map(|device| format!(" on {}", name::text(device)));
     let device = device.unwrap_or_default();
     verdict_of(
         Cause::AddressNotLocal,
@@ -80,7 +90,10 @@ fn already_bound(attempt: &Attempt) -> Verdict {
     let port = port.map_or_else(|| "a port".to_owned(), |port| format!("port {port}"));
     verdict_of(
         Cause::AlreadyBound,
-        format!("{} called bind() on a socket that already has {port}", name::process(&attempt.process)),
+        format!(
+            "{} called bind() on a socket that already has {port}",
+            name::process(&attempt.process)
+        ),
         "a socket can be bound once, and not after connect()".to_owned(),
         vec!["bind each socket once, and make a new socket for another address".to_owned()],
     )
@@ -100,11 +113,18 @@ mod tests {
     };
 
     fn refused(errno: i32, port: u16, facts: Facts) -> Attempt {
-        Attempt { errno: errno.cast_unsigned(), facts, ..bind("10.0.0.5", port, &[]) }
+        Attempt {
+            errno: errno.cast_unsigned(),
+            facts,
+            ..bind("10.0.0.5", port, &[])
+        }
     }
 
     fn facts() -> Facts {
-        Facts { unprivileged_port_start: Some(1024), ..Facts::default() }
+        Facts {
+            unprivileged_port_start: Some(1024),
+            ..Facts::default()
+        }
     }
 
     #[test]
@@ -112,21 +132,40 @@ mod tests {
         let attempt = refused(libc::EACCES, 80, facts()).judged();
         let verdict = attempt.verdict();
         assert_eq!(verdict.cause, Cause::PrivilegedPort);
-        assert_eq!(verdict.summary, "port 80 is below 1024, and node[4182] lacks CAP_NET_BIND_SERVICE");
-        assert!(verdict.remedies.iter().any(|remedy| remedy.contains("CAP_NET_BIND_SERVICE")));
+        assert_eq!(
+            verdict.summary,
+            "port 80 is below 1024, and node[4182] lacks CAP_NET_BIND_SERVICE"
+        );
+        assert!(
+            verdict
+                .remedies
+                .iter()
+                .any(|remedy| remedy.contains("CAP_NET_BIND_SERVICE"))
+        );
     }
 
     #[test]
     fn an_address_that_is_not_here_is_named() {
         let attempt = refused(libc::EADDRNOTAVAIL, 80, facts()).judged();
         assert_eq!(attempt.verdict().cause, Cause::AddressNotLocal);
-        assert!(attempt.verdict().summary.starts_with("10.0.0.5 is not a local address"));
+        assert!(
+            attempt
+                .verdict()
+                .summary
+                .starts_with("10.0.0.5 is not a local address")
+        );
     }
 
     #[test]
     fn a_second_bind_is_named() {
-        let mut attempt =
-            refused(libc::EINVAL, 8080, Facts { already_bound: true, ..Facts::default() });
+        let mut attempt = refused(
+            libc::EINVAL,
+            8080,
+            Facts {
+                already_bound: true,
+                ..Facts::default()
+            },
+        );
         attempt.bound_port = Some(9090);
         let attempt = attempt.judged();
         assert_eq!(attempt.verdict().cause, Cause::AlreadyBound);
@@ -150,8 +189,11 @@ mod tests {
     #[case(Proto::Sctp)]
     #[case(Proto::Unknown)]
     fn other_protocols_have_other_rules(#[case] proto: Proto) {
-        let attempt =
-            Attempt { proto, options: vec![SocketOption::ReuseAddr], ..refused(libc::EACCES, 80, facts()) };
+        let attempt = Attempt {
+            proto,
+            options: vec![SocketOption::ReuseAddr],
+            ..refused(libc::EACCES, 80, facts())
+        };
         assert_eq!(attempt.judged().failure.unwrap().verdict, None);
     }
 }

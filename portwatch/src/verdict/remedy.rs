@@ -4,7 +4,9 @@
 //! more sockets were on the port than could be looked at, no change is known to suffice, so nothing is said about this
 //! very call, and each remedy says for how many sockets it was confirmed.
 
-mod words;
+mod condition;
+mod order;
+mod sockets;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -56,18 +58,44 @@ pub(super) enum Change {
 pub(super) struct Counterfactual(Vec<Change>);
 
 /// Remedies, and what this very call would have succeeded with.
-pub(super) fn of(case: &Case<'_>, cause: Cause, also: &[Cause]) -> (Vec<String>, Vec<String>) {
-    let mut remedies = words::without_the_rule(case, cause, also);
-    let confirmed = counterfactuals(case);
-    remedies.extend(confirmed.iter().filter_map(|found| words::remedy(case, cause, found)));
-    let would = if case.partial {
-        Vec::new()
-    } else {
-        let refused = case.when_refused();
-        let found = counterfactuals(&refused);
-        found.iter().filter_map(|found| words::would_succeed_if(&refused, found)).collect()
+///
+/// `causes` are those that hold, the one to act on first.
+pub(super) fn of(case: &Case<'_>, causes: &[Cause]) -> (Vec<String>, Vec<String>) {
+    let mut remedies = order::without_the_rule(case, causes);
+    let now = by_relevance(counterfactuals(case), causes);
+    remedies.extend(
+        now.iter()
+            .filter_map(|found| order::order(case, causes, found)),
+    );
+    if case.partial {
+        return (remedies, Vec::new());
+    }
+    let refused = case.when_refused();
+    let then = by_relevance(counterfactuals(&refused), causes);
+    (
+        remedies,
+        then.iter()
+            .map(|found| condition::condition(&refused, found))
+            .collect(),
+    )
+}
+
+/// What the cause is about comes first.
+fn by_relevance(mut found: Vec<Counterfactual>, causes: &[Cause]) -> Vec<Counterfactual> {
+    use Change::{
+        GroupLater, OneUser, ReusePortOnBinder, ReusePortOnOthers, SpecificBinder, SpecificOthers,
+        V6OnlyOnBinder, V6OnlyOnOthers,
     };
-    (remedies, would)
+    let relevant: &[Change] = match causes.first() {
+        Some(Cause::DualStack) => &[V6OnlyOnBinder, V6OnlyOnOthers],
+        Some(Cause::WildcardOverlap) => &[SpecificBinder, SpecificOthers],
+        Some(Cause::ReuseportUid | Cause::ReuseportMissing) => {
+            &[ReusePortOnBinder, ReusePortOnOthers, OneUser, GroupLater]
+        }
+        _ => &[],
+    };
+    found.sort_by_key(|found| !found.0.iter().any(|change| relevant.contains(change)));
+    found
 }
 
 /// Every change that the rule confirms for all sockets of the case.
@@ -77,7 +105,9 @@ pub(super) fn counterfactuals(case: &Case<'_>) -> Vec<Counterfactual> {
         ReusePortOnBinder, ReusePortOnOthers, SpecificBinder, SpecificOthers, V6OnlyOnBinder,
         V6OnlyOnOthers,
     };
-    let Some(primary) = case.primary() else { return Vec::new() };
+    let Some(primary) = case.primary() else {
+        return Vec::new();
+    };
     if case.call.port != Port::Explicit {
         return Vec::new();
     }
@@ -127,7 +157,11 @@ fn minimal(case: &Case<'_>, changes: &[Change]) -> Option<Counterfactual> {
         return None;
     }
     for change in changes.iter().rev() {
-        let less: Vec<Change> = needed.iter().copied().filter(|other| other != change).collect();
+        let less: Vec<Change> = needed
+            .iter()
+            .copied()
+            .filter(|other| other != change)
+            .collect();
         if confirms(case, &less) {
             needed = less;
         }
@@ -143,15 +177,19 @@ pub(super) fn confirms(case: &Case<'_>, changes: &[Change]) -> bool {
     for change in changes {
         change.of_binder(case, &mut binder);
     }
-    case.others.iter().filter(|other| !changes.iter().any(|change| change.removes(case, other))).all(
-        |other| {
+    case.others
+        .iter()
+        .filter(|other| !changes.iter().any(|change| change.removes(case, other)))
+        .all(|other| {
             let mut existing = other.side.clone();
             for change in changes {
                 change.of_existing(case, other, &mut existing);
             }
-            matches!(rule::conflict(case.call, &binder, &existing), Ruling::Allowed(_))
-        },
-    )
+            matches!(
+                rule::conflict(case.call, &binder, &existing),
+                Ruling::Allowed(_)
+            )
+        })
 }
 
 impl Change {
@@ -168,6 +206,10 @@ impl Change {
     }
 
     fn of_existing(self, case: &Case<'_>, other: &Other<'_>, side: &mut Side) {
+        if other.blocker.kernel_socket {
+            // Nobody has its options in hand.
+            return;
+        }
         match self {
             Self::ReuseAddrOnOthers => side.reuse = side.reuse.max(1),
             Self::ReusePortOnOthers => side.reuseport = true,
@@ -184,7 +226,10 @@ impl Change {
     fn removes(self, case: &Case<'_>, other: &Other<'_>) -> bool {
         match self {
             Self::Closed => is_closable(case, other),
-            Self::Ended => matches!(other.kind, Kind::Connection | Kind::Detached | Kind::TimeWait),
+            Self::Ended => matches!(
+                other.kind,
+                Kind::Connection | Kind::Detached | Kind::TimeWait
+            ),
             Self::Expired => other.kind == Kind::TimeWait && other.blocker.expires_in_ms.is_some(),
             _ => false,
         }
@@ -201,7 +246,11 @@ pub(super) fn is_closable(case: &Case<'_>, other: &Other<'_>) -> bool {
 /// True if the conflicting sockets could have set `SO_REUSEPORT`: no client does, nor the kernel.
 fn can_share(case: &Case<'_>) -> bool {
     !case.conflicting().any(|other| {
-        let Blocker { connected_out, kernel_socket, .. } = other.blocker;
+        let Blocker {
+            connected_out,
+            kernel_socket,
+            ..
+        } = other.blocker;
         *kernel_socket || (*connected_out == Some(true) && other.kind != Kind::Listener)
     })
 }
@@ -229,7 +278,10 @@ fn unused(case: &Case<'_>, like: IpAddr) -> IpAddr {
         IpAddr::V4(_) => Ipv4Addr::from(0xc000_0200 + u32::from(n)).into(),
         IpAddr::V6(_) => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, n).into(),
     });
-    candidates.into_iter().find(|addr| !taken(addr)).unwrap_or(like)
+    candidates
+        .into_iter()
+        .find(|addr| !taken(addr))
+        .unwrap_or(like)
 }
 
 #[cfg(test)]

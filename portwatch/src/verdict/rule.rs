@@ -38,7 +38,12 @@ impl Transport {
         match proto {
             Proto::Tcp | Proto::Mptcp => Some(Self::Tcp),
             Proto::Udp | Proto::Udplite => Some(Self::Udp),
-            Proto::Sctp | Proto::Icmp | Proto::Raw | Proto::Unix | Proto::Other | Proto::Unknown => None,
+            Proto::Sctp
+            | Proto::Icmp
+            | Proto::Raw
+            | Proto::Unix
+            | Proto::Other
+            | Proto::Unknown => None,
         }
     }
 }
@@ -148,7 +153,9 @@ fn tcp_any_reuse(binder: &Side, existing: &Side) -> Ruling {
     match share(binder, existing, existing.state == State::TimeWait) {
         Share::Yes => Ruling::Conflict(Clause::PortNotFree),
         Share::Unknown => Ruling::Undecided,
-        Share::NotBoth | Share::UsersDiffer | Share::HasGroup => Ruling::Allowed(Clause::BothReuseAddr),
+        Share::NotBoth | Share::UsersDiffer | Share::HasGroup => {
+            Ruling::Allowed(Clause::BothReuseAddr)
+        }
     }
 }
 
@@ -229,7 +236,9 @@ impl Place {
 pub fn overlap(binder: &Side, existing: &Side) -> bool {
     use Place::{Mapped, V4, V6, V6Any};
     match (Place::of(binder), Place::of(existing)) {
-        (V4(a) | Mapped(a), V4(b) | Mapped(b)) => a == b || a.is_unspecified() || b.is_unspecified(),
+        (V4(a) | Mapped(a), V4(b) | Mapped(b)) => {
+            a == b || a.is_unspecified() || b.is_unspecified()
+        }
         (V4(_) | Mapped(_), V6Any) => !existing.v6only,
         (V6Any, V4(_) | Mapped(_)) => !binder.v6only,
         (V4(a), V6(_)) => a.is_unspecified() && !existing.v6only,

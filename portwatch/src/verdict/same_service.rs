@@ -31,7 +31,11 @@ impl fmt::Display for Relation<'_> {
             Self::Container(container) => write!(f, "both run in {}", name::container(container)),
             Self::Program(program) => write!(f, "both run {}", name::text(program)),
             Self::Parent(exe) => write!(f, "it is the parent, both run {}", name::text(exe)),
-            Self::Child(exe) => write!(f, "it is a child of the caller, both run {}", name::text(exe)),
+            Self::Child(exe) => write!(
+                f,
+                "it is a child of the caller, both run {}",
+                name::text(exe)
+            ),
         }
     }
 }
@@ -120,7 +124,10 @@ fn exe(process: &Process) -> Option<&str> {
 }
 
 fn container_id(process: &Process) -> Option<&str> {
-    process.container.as_ref().map(|container| container.id.as_str())
+    process
+        .container
+        .as_ref()
+        .map(|container| container.id.as_str())
 }
 
 #[cfg(test)]
@@ -145,7 +152,10 @@ mod tests {
 
     #[test]
     fn one_service_is_one_unit() {
-        let of = |pid, unit: &str| Process { unit: Some(unit.to_owned()), ..process("a", pid) };
+        let of = |pid, unit: &str| Process {
+            unit: Some(unit.to_owned()),
+            ..process("a", pid)
+        };
         assert_eq!(
             relation(&of(1, "a.service"), &of(2, "a.service")),
             Some(Relation::Unit("a.service"))
@@ -159,27 +169,43 @@ mod tests {
     #[case("user@1000.service")]
     #[case("init.scope")]
     fn sessions_are_no_service(#[case] unit: &str) {
-        let of = |pid| Process { unit: Some(unit.to_owned()), ..process("a", pid) };
+        let of = |pid| Process {
+            unit: Some(unit.to_owned()),
+            ..process("a", pid)
+        };
         assert_eq!(relation(&of(1), &of(2)), None);
     }
 
     #[test]
     fn one_container_is_one_service_and_two_are_not() {
         let of = |pid, id: &str| Process {
-            container: Some(Container { id: id.to_owned(), runtime: None, pod: None }),
+            container: Some(Container {
+                id: id.to_owned(),
+                runtime: None,
+                pod: None,
+            }),
             unit: Some("docker.service".to_owned()),
             ..process("a", pid)
         };
         let other = of(2, "aa");
-        assert!(matches!(relation(&of(1, "aa"), &other), Some(Relation::Container(_))));
+        assert!(matches!(
+            relation(&of(1, "aa"), &other),
+            Some(Relation::Container(_))
+        ));
         assert_eq!(relation(&of(1, "bb"), &other), None);
-        let outside = Process { container: None, ..of(1, "") };
+        let outside = Process {
+            container: None,
+            ..of(1, "")
+        };
         assert_eq!(relation(&outside, &other), None);
     }
 
     #[test]
     fn one_executable_is_one_program_even_when_it_was_replaced() {
-        let of = |pid, exe: &str| Process { exe: Some(exe.to_owned()), ..process("nginx", pid) };
+        let of = |pid, exe: &str| Process {
+            exe: Some(exe.to_owned()),
+            ..process("nginx", pid)
+        };
         let other = of(2, "/usr/sbin/nginx (deleted)");
         assert_eq!(
             relation(&of(1, "/usr/sbin/nginx"), &other),
@@ -189,9 +215,17 @@ mod tests {
     }
 
     #[rstest]
-    #[case("python3 /srv/a.py", "python3 -u /srv/a.py x", Some(Relation::Program("/srv/a.py")))]
+    #[case(
+        "python3 /srv/a.py",
+        "python3 -u /srv/a.py x",
+        Some(Relation::Program("/srv/a.py"))
+    )]
     #[case("python3 /srv/a.py", "python3 /srv/b.py", None)]
-    #[case("python3 -m http.server", "python3 -m http.server 80", Some(Relation::Program("http.server")))]
+    #[case(
+        "python3 -m http.server",
+        "python3 -m http.server 80",
+        Some(Relation::Program("http.server"))
+    )]
     #[case("python3", "python3", None)]
     fn an_interpreter_is_no_program(
         #[case] a: &str,
@@ -220,9 +254,18 @@ mod tests {
             start_boot_ns: Some(Big(2_000_000_000_000)),
             ..python(20, "python3 -c x")
         };
-        assert!(matches!(relation(&child, &parent), Some(Relation::Parent(_))));
-        assert!(matches!(relation(&parent, &child), Some(Relation::Child(_))));
-        let reused = Process { start_boot_ns: Some(Big(3_000_000_000_000)), ..parent };
+        assert!(matches!(
+            relation(&child, &parent),
+            Some(Relation::Parent(_))
+        ));
+        assert!(matches!(
+            relation(&parent, &child),
+            Some(Relation::Child(_))
+        ));
+        let reused = Process {
+            start_boot_ns: Some(Big(3_000_000_000_000)),
+            ..parent
+        };
         assert_eq!(relation(&child, &reused), None);
     }
 

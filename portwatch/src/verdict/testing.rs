@@ -36,7 +36,11 @@ pub(crate) fn bind(addr: &str, port: u16, options: &[SocketOption]) -> Attempt {
         device: None,
         options: options.to_vec(),
         process: process("node", 4182),
-        socket: SocketId { fd: Some(7), inode: Some(70), cookie: None },
+        socket: SocketId {
+            fd: Some(7),
+            inode: Some(70),
+            cookie: None,
+        },
         facts: Facts {
             socket_uid: Some(0),
             port_range: Some([32768, 60999]),
@@ -60,8 +64,14 @@ pub(crate) fn blocker(state: State, addr: &str, port: u16, options: &[SocketOpti
     Blocker {
         state,
         substate: (state == State::TimeWait).then_some(State::TimeWait),
-        local: Address { addr: addr.parse().unwrap(), port },
-        remote: connected.then(|| Address { addr: "10.0.0.9".parse().unwrap(), port: 51234 }),
+        local: Address {
+            addr: addr.parse().unwrap(),
+            port,
+        },
+        remote: connected.then(|| Address {
+            addr: "10.0.0.9".parse().unwrap(),
+            port: 51234,
+        }),
         options: options.to_vec(),
         uid: (state != State::TimeWait).then_some(0),
         inode: (state != State::TimeWait).then_some(21_077),
@@ -79,19 +89,32 @@ pub(crate) fn blocker(state: State, addr: &str, port: u16, options: &[SocketOpti
         came_later: false,
         clause: Clause::Undecided,
         certainty: Certainty::Walked,
-        owner: Some(Owner { process: owner, alive: Some(true), source: Source::Observed }),
+        owner: Some(Owner {
+            process: owner,
+            alive: Some(true),
+            source: Source::Observed,
+        }),
         holders: Vec::new(),
     }
 }
 
 pub(crate) fn listener(addr: &str, port: u16, options: &[SocketOption]) -> Blocker {
     let listener = blocker(State::Listen, addr, port, options);
-    Blocker { holders: vec![Holder { process: process("java", 977), fd: 12 }], ..listener }
+    Blocker {
+        holders: vec![Holder {
+            process: process("java", 977),
+            fd: 12,
+        }],
+        ..listener
+    }
 }
 
 /// A closed connection that nobody can reach.
 pub(crate) fn orphan(addr: &str, port: u16, options: &[SocketOption]) -> Blocker {
-    Blocker { inode: None, ..blocker(State::FinWait1, addr, port, options) }
+    Blocker {
+        inode: None,
+        ..blocker(State::FinWait1, addr, port, options)
+    }
 }
 
 impl Attempt {
@@ -101,7 +124,12 @@ impl Attempt {
     }
 
     pub(crate) fn counts(&mut self) -> &mut BlockerCounts {
-        self.failure.as_mut().unwrap().blocker_counts.as_mut().unwrap()
+        self.failure
+            .as_mut()
+            .unwrap()
+            .blocker_counts
+            .as_mut()
+            .unwrap()
     }
 
     pub(crate) fn blockers(&self) -> &[Blocker] {

@@ -195,7 +195,8 @@ impl Text {
                 None => format!("since {since_text}"),
             });
         } else if let Some(owner) = &blocker.owner {
-            let up = process_up(owner, moment);
+            // What is left behind does not last as long as its process.
+            let up = process_up(owner, moment).filter(|_| !is_left_behind(blocker));
             match (owner.source, up) {
                 // Only the snapshot proves that it was there before; else its beginning went unseen.
                 (Source::Snapshot, Some(up)) => parts.push(format!("before portwatch ({up})")),

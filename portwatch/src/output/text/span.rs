@@ -18,7 +18,8 @@ pub(super) fn span(ns: u64) -> String {
     match ns {
         D.. => two(D, "d", H, "h"),
         H.. => two(H, "h", M, "m"),
-        M.. => two(M, "m", S, "s"),
+        // Up to two minutes in seconds: a TIME_WAIT of 60 s is better known than one of 1 m.
+        ns if ns >= 2 * M => two(M, "m", S, "s"),
         ns if ns >= 10 * S => format!("{} s", ns / S),
         S.. => format!("{}.{} s", ns / S, ns % S / (100 * MS)),
         _ => format!("{} ms", ns / MS),
@@ -37,7 +38,9 @@ mod tests {
     #[case(1_000_000_000, "1.0 s")]
     #[case(3_290_000_000, "3.2 s")]
     #[case(41_999_000_000, "41 s")]
-    #[case(60_000_000_000, "1 m")]
+    #[case(60_000_000_000, "60 s")]
+    #[case(119_999_000_000, "119 s")]
+    #[case(120_000_000_000, "2 m")]
     #[case(200_500_000_000, "3 m 20 s")]
     #[case(7_260_000_000_000, "2 h 1 m")]
     #[case(273_600_000_000_000, "3 d 4 h")]

@@ -11,8 +11,14 @@ use State::{
     Bound, CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, Listen, SynSent, TimeWait,
 };
 
-const TCP: Call = Call { transport: Transport::Tcp, port: Port::Explicit };
-const UDP: Call = Call { transport: Transport::Udp, port: Port::Explicit };
+const TCP: Call = Call {
+    transport: Transport::Tcp,
+    port: Port::Explicit,
+};
+const UDP: Call = Call {
+    transport: Transport::Udp,
+    port: Port::Explicit,
+};
 
 /// A socket of root's on 0.0.0.0 without options.
 fn side(state: State) -> Side {
@@ -32,7 +38,11 @@ fn side(state: State) -> Side {
 fn at(text: &str) -> Side {
     let addr: IpAddr = text.trim_end_matches('!').parse().unwrap();
     let specific = matches!(addr, IpAddr::V6(addr) if !addr.is_unspecified() && addr.to_ipv4_mapped().is_none());
-    Side { addr, v6only: text.ends_with('!') || specific, ..side(Bound) }
+    Side {
+        addr,
+        v6only: text.ends_with('!') || specific,
+        ..side(Bound)
+    }
 }
 
 #[rstest]
@@ -57,9 +67,17 @@ fn addresses_overlap_as_the_kernel_says(#[case] binder: &str, #[case] expected: 
     ];
     for (existing, expected) in existing.into_iter().zip(expected.chars()) {
         let expected = expected == 'Y';
-        assert_eq!(overlap(&at(binder), &at(existing)), expected, "{binder} against {existing}");
+        assert_eq!(
+            overlap(&at(binder), &at(existing)),
+            expected,
+            "{binder} against {existing}"
+        );
         // Of bound sockets the table is symmetric.
-        assert_eq!(overlap(&at(existing), &at(binder)), expected, "{existing} against {binder}");
+        assert_eq!(
+            overlap(&at(existing), &at(binder)),
+            expected,
+            "{existing} against {binder}"
+        );
     }
 }
 
@@ -73,11 +91,24 @@ fn addresses_overlap_as_the_kernel_says(#[case] binder: &str, #[case] expected: 
 #[case("::!", true)]
 #[case("::ffff:0.0.0.0", false)]
 #[case("::ffff:127.0.0.1", false)]
-fn an_ipv6_connection_counts_against_the_ipv4_wildcard(#[case] binder: &str, #[case] expected: bool) {
-    let connection = Side { v6only: false, state: Established, ..at("::1") };
+fn an_ipv6_connection_counts_against_the_ipv4_wildcard(
+    #[case] binder: &str,
+    #[case] expected: bool,
+) {
+    let connection = Side {
+        v6only: false,
+        state: Established,
+        ..at("::1")
+    };
     assert_eq!(overlap(&at(binder), &connection), expected);
     assert_eq!(
-        overlap(&at(binder), &Side { v6only: true, ..connection }),
+        overlap(
+            &at(binder),
+            &Side {
+                v6only: true,
+                ..connection
+            }
+        ),
         expected && binder != "0.0.0.0"
     );
 }
@@ -130,7 +161,17 @@ fn tcp_is_decided_by_options_and_state(
     let (binder, existing) = pair(state, reuseaddr, reuseport, one_user);
     assert_eq!(conflict(TCP, &binder, &existing), expected);
     // listen() asks the same.
-    assert_eq!(conflict(TCP, &Side { state: Listen, ..binder }, &existing), expected);
+    assert_eq!(
+        conflict(
+            TCP,
+            &Side {
+                state: Listen,
+                ..binder
+            },
+            &existing
+        ),
+        expected
+    );
 }
 
 fn pair(state: State, reuseaddr: &str, reuseport: &str, one_user: bool) -> (Side, Side) {
@@ -141,7 +182,13 @@ fn pair(state: State, reuseaddr: &str, reuseport: &str, one_user: bool) -> (Side
         ..side(state)
     };
     let uid = if one_user { Some(0) } else { Some(1000) };
-    (of(0, Bound), Side { uid, ..of(1, state) })
+    (
+        of(0, Bound),
+        Side {
+            uid,
+            ..of(1, state)
+        },
+    )
 }
 
 #[rstest]
@@ -166,15 +213,36 @@ fn udp_is_decided_by_options_alone(
 #[rstest]
 fn a_group_of_its_own_bars_the_binder_from_another(#[values(TCP, UDP)] call: Call) {
     let (binder, existing) = pair(Bound, "00", "11", true);
-    let binder = Side { reuseport_group: true, ..binder };
-    assert_eq!(conflict(call, &binder, &existing), Conflict(BinderHasReusePortGroup));
-    let stranger = Side { uid: Some(1000), ..existing.clone() };
+    let binder = Side {
+        reuseport_group: true,
+        ..binder
+    };
+    assert_eq!(
+        conflict(call, &binder, &existing),
+        Conflict(BinderHasReusePortGroup)
+    );
+    let stranger = Side {
+        uid: Some(1000),
+        ..existing.clone()
+    };
     assert_eq!(conflict(call, &binder, &stranger), Conflict(UsersDiffer));
-    let unread = Side { uid: None, ..existing.clone() };
-    assert_eq!(conflict(call, &binder, &unread), Conflict(BinderHasReusePortGroup));
+    let unread = Side {
+        uid: None,
+        ..existing.clone()
+    };
+    assert_eq!(
+        conflict(call, &binder, &unread),
+        Conflict(BinderHasReusePortGroup)
+    );
     // The other's group is what it would join.
-    let joined = Side { reuseport_group: true, ..existing };
-    let binder = Side { reuseport_group: false, ..binder };
+    let joined = Side {
+        reuseport_group: true,
+        ..existing
+    };
+    let binder = Side {
+        reuseport_group: false,
+        ..binder
+    };
     assert_eq!(conflict(call, &binder, &joined), Allowed(BothReusePort));
 }
 
@@ -193,8 +261,28 @@ fn an_unread_uid_matters_only_where_it_decides(
     #[case] expected: Ruling,
 ) {
     let (binder, existing) = pair(state, reuseaddr, reuseport, true);
-    assert_eq!(conflict(call, &binder, &Side { uid: None, ..existing.clone() }), expected);
-    assert_eq!(conflict(call, &Side { uid: None, ..binder }, &existing), expected);
+    assert_eq!(
+        conflict(
+            call,
+            &binder,
+            &Side {
+                uid: None,
+                ..existing.clone()
+            }
+        ),
+        expected
+    );
+    assert_eq!(
+        conflict(
+            call,
+            &Side {
+                uid: None,
+                ..binder
+            },
+            &existing
+        ),
+        expected
+    );
 }
 
 #[rstest]
@@ -209,19 +297,41 @@ fn different_devices_never_conflict(
     #[case] allowed: bool,
     #[values(TCP, UDP)] call: Call,
 ) {
-    let binder = Side { device: ours, ..side(Bound) };
-    let existing = Side { device: theirs, ..side(Listen) };
+    let binder = Side {
+        device: ours,
+        ..side(Bound)
+    };
+    let existing = Side {
+        device: theirs,
+        ..side(Listen)
+    };
     let ruling = conflict(call, &binder, &existing);
-    assert_eq!(ruling == Allowed(Clause::DevicesDiffer), allowed, "{ruling:?}");
+    assert_eq!(
+        ruling == Allowed(Clause::DevicesDiffer),
+        allowed,
+        "{ruling:?}"
+    );
     assert_eq!(ruling.conflicts(), Some(!allowed));
 }
 
 #[test]
 fn repair_forces_an_explicit_tcp_port() {
-    let binder = Side { reuse: 2, ..side(Bound) };
-    assert_eq!(conflict(TCP, &binder, &side(Listen)), Allowed(Clause::ForcedReuse));
-    assert_eq!(conflict(UDP, &binder, &side(Bound)), Conflict(OtherLacksReuseAddr));
-    let any = Call { port: Port::Any, ..TCP };
+    let binder = Side {
+        reuse: 2,
+        ..side(Bound)
+    };
+    assert_eq!(
+        conflict(TCP, &binder, &side(Listen)),
+        Allowed(Clause::ForcedReuse)
+    );
+    assert_eq!(
+        conflict(UDP, &binder, &side(Bound)),
+        Conflict(OtherLacksReuseAddr)
+    );
+    let any = Call {
+        port: Port::Any,
+        ..TCP
+    };
     assert_eq!(conflict(any, &binder, &side(Listen)), Conflict(PortNotFree));
 }
 
@@ -241,9 +351,18 @@ fn any_port_asks_for_a_free_one(
     #[case] expected: Ruling,
 ) {
     let (binder, existing) = pair(Bound, reuseaddr, reuseport, true);
-    assert_eq!(conflict(Call { transport, port }, &binder, &existing), expected);
-    let elsewhere = Side { addr: Ipv4Addr::new(10, 0, 0, 1).into(), ..existing };
-    let binder = Side { addr: Ipv4Addr::new(10, 0, 0, 2).into(), ..binder };
+    assert_eq!(
+        conflict(Call { transport, port }, &binder, &existing),
+        expected
+    );
+    let elsewhere = Side {
+        addr: Ipv4Addr::new(10, 0, 0, 1).into(),
+        ..existing
+    };
+    let binder = Side {
+        addr: Ipv4Addr::new(10, 0, 0, 2).into(),
+        ..binder
+    };
     let ruling = conflict(Call { transport, port }, &binder, &elsewhere);
     assert_eq!(ruling, Allowed(Clause::AddressesDiffer));
 }
@@ -289,19 +408,57 @@ fn scenarios_come_out_as_observed(
         ..at(addr)
     };
     let binder = of(binder, binder_options, binder_uid);
-    let existing = Side { state, ..of(existing, existing_options, existing_uid) };
-    assert_eq!(conflict(call, &binder, &existing).conflicts(), Some(conflicts));
+    let existing = Side {
+        state,
+        ..of(existing, existing_options, existing_uid)
+    };
+    assert_eq!(
+        conflict(call, &binder, &existing).conflicts(),
+        Some(conflicts)
+    );
 }
 
 fn sides() -> impl Strategy<Value = Side> {
-    let addrs = ["0.0.0.0", "10.0.0.1", "10.0.0.2", "::", "2001:db8::1", "2001:db8::2", "::ffff:10.0.0.1"];
-    let states = [Listen, Bound, Established, SynSent, CloseWait, FinWait1, FinWait2, LastAck, Closing, TimeWait];
+    let addrs = [
+        "0.0.0.0",
+        "10.0.0.1",
+        "10.0.0.2",
+        "::",
+        "2001:db8::1",
+        "2001:db8::2",
+        "::ffff:10.0.0.1",
+    ];
+    let states = [
+        Listen,
+        Bound,
+        Established,
+        SynSent,
+        CloseWait,
+        FinWait1,
+        FinWait2,
+        LastAck,
+        Closing,
+        TimeWait,
+    ];
     let options = (0..=1_u8, any::<bool>(), any::<bool>(), any::<bool>());
-    let rest = (0..3_u32, prop::option::of(0..2_u32), prop::sample::select(states.to_vec()));
+    let rest = (
+        0..3_u32,
+        prop::option::of(0..2_u32),
+        prop::sample::select(states.to_vec()),
+    );
     (prop::sample::select(addrs.to_vec()), options, rest).prop_map(
         |(addr, (reuse, reuseport, reuseport_group, v6only), (device, uid, state))| {
             let addr: IpAddr = addr.parse().unwrap();
-            Side { addr, v6only, device, reuse, reuseport, reuseport_group, uid, state }
+            Side {
+                addr,
+                v6only,
+                device,
+                reuse,
+                reuseport,
+                reuseport_group,
+                uid,
+                state,
+            }
         },
     )
 }
@@ -309,7 +466,10 @@ fn sides() -> impl Strategy<Value = Side> {
 fn calls() -> impl Strategy<Value = Call> {
     let transports = vec![Transport::Tcp, Transport::Udp];
     let ports = vec![Port::Explicit, Port::Any, Port::AnyReuse];
-    (prop::sample::select(transports), prop::sample::select(ports))
+    (
+        prop::sample::select(transports),
+        prop::sample::select(ports),
+    )
         .prop_map(|(transport, port)| Call { transport, port })
 }
 

@@ -23,13 +23,19 @@ pub(in crate::verdict) fn because(case: &Case<'_>, cause: Cause) -> String {
         }
         .to_owned();
     }
-    let Some(primary) = case.primary() else { return String::new() };
+    let Some(primary) = case.primary() else {
+        return String::new();
+    };
     let listen_race = if cause == Cause::ListenRace {
         "bind() lets two sockets share a port where listen() does not; "
     } else {
         ""
     };
-    format!("{}{listen_race}{}", addresses(case, primary), clause(case, primary))
+    format!(
+        "{}{listen_race}{}",
+        addresses(case, primary),
+        clause(case, primary)
+    )
 }
 
 /// Why the addresses overlap, where they are not the same.
@@ -57,18 +63,16 @@ fn clause(case: &Case<'_>, other: &Other<'_>) -> String {
     let reuseport = on(binder.reuseport, existing.reuseport);
     match other.blocker.clause {
         Clause::Listening => format!(
-            "it listens, and a port with a listener is shared only with SO_REUSEPORT on both sockets \
-             (here on {reuseport})"
+            "it listens, and the port of a listener is shared only with SO_REUSEPORT on both sockets \
+             (here: {reuseport})"
         ),
-        Clause::BinderLacksReuseAddr | Clause::OtherLacksReuseAddr | Clause::NeitherReuseAddr => format!(
-            "a port is shared {}with SO_REUSEADDR on both sockets (here on {reuseaddr}) or \
-             SO_REUSEPORT on both (here on {reuseport}){}",
-            match case.call.transport {
-                Transport::Tcp => "only ",
-                Transport::Udp => "among UDP sockets only ",
-            },
-            copied(other)
-        ),
+        Clause::BinderLacksReuseAddr | Clause::OtherLacksReuseAddr | Clause::NeitherReuseAddr => {
+            format!(
+                "sharing a port takes SO_REUSEADDR on both sockets (here: {reuseaddr}) or SO_REUSEPORT on \
+             both (here: {reuseport}){}",
+                copied(other)
+            )
+        }
         Clause::UsersDiffer => users(binder, existing),
         Clause::BinderHasReusePortGroup => {
             "SO_REUSEPORT is set on both sockets, but the new one already has a reuseport group or \
@@ -88,8 +92,8 @@ fn clause(case: &Case<'_>, other: &Other<'_>) -> String {
 const fn on(binder: bool, existing: bool) -> &'static str {
     match (binder, existing) {
         (true, true) => "both",
-        (true, false) => "the new one only",
-        (false, true) => "the other one only",
+        (true, false) => "the new one",
+        (false, true) => "the other one",
         (false, false) => "neither",
     }
 }
@@ -98,7 +102,7 @@ const fn on(binder: bool, existing: bool) -> &'static str {
 fn copied(other: &Other<'_>) -> &'static str {
     match other.kind {
         Kind::TimeWait => "; a TIME_WAIT keeps the options of the connection that it is left from",
-        Kind::Connection | Kind::Detached if other.blocker.port_bound == Some(false) && other.blocker.connected_out == Some(false) => {
+        Kind::Connection | Kind::Detached if other.is_accepted() => {
             "; an accepted connection starts with the options of its listener"
         }
         _ => "",

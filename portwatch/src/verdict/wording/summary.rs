@@ -12,18 +12,20 @@ use super::super::{
     case::{Case, Other},
     cause,
     kind::{self, Kind},
-    wording::seconds,
     name,
     reach::Reach,
     rule::Transport,
     same_service,
+    wording::seconds,
 };
 
 pub(in crate::verdict) fn summary(case: &Case<'_>, cause: Cause) -> String {
     if cause == Cause::EphemeralExhausted {
         return exhausted(case);
     }
-    let Some(primary) = case.primary() else { return not_found(case) };
+    let Some(primary) = case.primary() else {
+        return not_found(case);
+    };
     let text = match primary.kind {
         Kind::Listener | Kind::Bound => socket(case, primary, cause),
         Kind::Connection => connection(primary),
@@ -31,7 +33,7 @@ pub(in crate::verdict) fn summary(case: &Case<'_>, cause: Cause) -> String {
         Kind::TimeWait => time_wait(case, primary),
     };
     match uids(case, primary) {
-        Some(uids) if cause == Cause::ReuseportUid => format!("{text}, as another user: {uids}"),
+        Some(uids) if cause == Cause::ReuseportUid => format!("{text}; {uids}"),
         _ => text,
     }
 }
@@ -72,7 +74,10 @@ fn covers(case: &Case<'_>, other: &Other<'_>) -> String {
 
 fn descriptors(case: &Case<'_>, blocker: &Blocker) -> String {
     let caller = &case.attempt.process;
-    let has = blocker.holders.iter().find(|holder| holder.process.is_same(caller));
+    let has = blocker
+        .holders
+        .iter()
+        .find(|holder| holder.process.is_same(caller));
     match (has, case.attempt.socket.fd) {
         (Some(holder), Some(fd)) => format!(" (fd {}; this attempt was on fd {fd})", holder.fd),
         (Some(holder), None) => format!(" (fd {})", holder.fd),
@@ -90,7 +95,9 @@ fn missing(case: &Case<'_>, other: &Other<'_>) -> &'static str {
 }
 
 fn instance(case: &Case<'_>, blocker: &Blocker) -> String {
-    let Some((other, relation)) = cause::service(case, blocker) else { return String::new() };
+    let Some((other, relation)) = cause::service(case, blocker) else {
+        return String::new();
+    };
     let age = match same_service::age(&case.attempt.process, other) {
         Some(Ordering::Less) => "an older",
         Some(Ordering::Greater) => "a newer",
@@ -101,7 +108,9 @@ fn instance(case: &Case<'_>, blocker: &Blocker) -> String {
 
 fn uids(case: &Case<'_>, other: &Other<'_>) -> Option<String> {
     let (ours, theirs) = (case.binder.uid?, other.side.uid?);
-    Some(format!("uid {theirs} against uid {ours}"))
+    Some(format!(
+        "its uid is {theirs}, that of the new socket {ours}"
+    ))
 }
 
 /// `a <-> b`, or `a` alone where no peer is known.
@@ -117,7 +126,10 @@ fn connection(other: &Other<'_>) -> String {
     let who = name::subject(blocker);
     let state = name::state(blocker.state);
     if blocker.connected_out == Some(true) {
-        let to = blocker.remote.map(|remote| format!(" to {remote}")).unwrap_or_default();
+        let to = blocker
+            .remote
+            .map(|remote| format!(" to {remote}"))
+            .unwrap_or_default();
         return format!(
             "{who} has {} as the source port of its connection{to} ({state}), picked by the kernel",
             blocker.local
@@ -128,9 +140,13 @@ fn connection(other: &Other<'_>) -> String {
         (_, Some(true)) => {
             format!("{who} has the connection {ends} ({state}), on a port that it bound itself")
         }
-        (Some(_), Some(false)) => format!("{who} still has the accepted connection {ends} ({state})"),
+        (Some(_), Some(false)) => {
+            format!("{who} still has the accepted connection {ends} ({state})")
+        }
         (Some(_), None) => {
-            format!("{who} still has the connection {ends} ({state}), whose port connect() did not pick")
+            format!(
+                "{who} still has the connection {ends} ({state}), whose port connect() did not pick"
+            )
         }
         (None, _) => format!(
             "{who} has the connection {ends} ({state}); whether it was accepted or has its port from \
@@ -144,9 +160,15 @@ fn detached(other: &Other<'_>) -> String {
     let ends = ends(blocker);
     let state = name::state(blocker.state);
     if !kind::is_finishing(blocker.state) {
-        return format!("the connection {ends} ({state}) has the port, and no process has accepted it yet");
+        return format!(
+            "the connection {ends} ({state}) has the port, and no process has accepted it yet"
+        );
     }
-    let direction = if blocker.connected_out == Some(true) { "outgoing " } else { "" };
+    let direction = if blocker.connected_out == Some(true) {
+        "outgoing "
+    } else {
+        ""
+    };
     format!(
         "the {direction}connection {ends} is closed and still finishing ({state}){}",
         left_by(blocker)
@@ -162,17 +184,28 @@ fn left_by(blocker: &Blocker) -> String {
 
 fn time_wait(case: &Case<'_>, other: &Other<'_>) -> String {
     let blocker = other.blocker;
-    let count = case.refusing().filter(|other| other.kind == Kind::TimeWait).count();
+    let count = case
+        .refusing()
+        .filter(|other| other.kind == Kind::TimeWait)
+        .count();
     let state = match blocker.substate {
         Some(State::FinWait2) => "waits for its peer to close (FIN_WAIT2)",
         _ => "is in TIME_WAIT",
     };
-    let direction = if blocker.connected_out == Some(true) { "outgoing " } else { "" };
-    let left = blocker.expires_in_ms.map(|ms| format!(" for at least {} s more", seconds(ms)));
+    let direction = if blocker.connected_out == Some(true) {
+        "outgoing "
+    } else {
+        ""
+    };
+    let left = blocker
+        .expires_in_ms
+        .map(|ms| format!(" for at least {} s more", seconds(ms)));
     let more = match (count, case.partial) {
         (..=1, false) => String::new(),
-        (..=1, true) => ", and there may be more".to_owned(),
-        (_, partial) => format!(", and {}{} more", if partial { "at least " } else { "" }, count - 1),
+        (..=1, true) => "; there may be more".to_owned(),
+        (2, false) => "; one more is in the way".to_owned(),
+        (_, false) => format!("; {} more are in the way", count - 1),
+        (_, true) => format!("; at least {} more are in the way", count - 1),
     };
     format!(
         "the {direction}connection {} {state}{}{}{more}",
@@ -197,7 +230,11 @@ fn exhausted(case: &Case<'_>) -> String {
 fn not_found(case: &Case<'_>) -> String {
     let walked = case.walked;
     let mut text = if let Some(other) = undecided(case) {
-        let uid = if case.binder.uid.is_none() { "of the new socket" } else { "of that socket" };
+        let uid = if case.binder.uid.is_none() {
+            "of the new socket"
+        } else {
+            "of that socket"
+        };
         format!(
             "{} has {} ({}); whether that is in the way hangs on the uid {uid}, which could not be read",
             name::subject(other.blocker),
@@ -205,7 +242,8 @@ fn not_found(case: &Case<'_>) -> String {
             name::state(other.blocker.state),
         )
     } else if walked {
-        "no socket that conflicts was found when the table was walked just after the refusal".to_owned()
+        "no socket that conflicts was found when the table was walked just after the refusal"
+            .to_owned()
     } else {
         "the table of bound sockets could not be walked".to_owned()
     };
