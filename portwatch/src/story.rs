@@ -5,6 +5,8 @@
 mod attempt;
 mod blocker;
 mod surroundings;
+#[cfg(test)]
+mod tests;
 mod who;
 
 use std::collections::BTreeMap;

@@ -92,7 +92,8 @@ pub struct Filters {
 /// Something was lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lost {
-    /// What: `attempt`, `process`, `socket`, `output`.
+    /// What: `attempt`; `process` (what it is); `entry` (of a call: it is told without its address); `output` (records
+    /// that could not be written).
     pub kind: String,
     /// How many.
     pub count: u64,

@@ -7,6 +7,7 @@ use portwatch_common::event::{
 
 use super::{Story, Surroundings};
 use crate::{
+    enrich::proc::{ARGUMENTS_CUT, arguments},
     model::{number::Big, process::Process},
     world::processes::Key,
 };
@@ -25,11 +26,12 @@ pub(super) fn from_event(raw: &RawProcess) -> Process {
     process.cgroup = path(&raw.cgroup, raw.cgroup_len, raw.flags & flag::CGROUP_TRUNCATED != 0);
     if raw.flags & flag::ARGV_UNREADABLE == 0 {
         let len = (raw.argv_len as usize).min(raw.argv.len());
-        process.cmdline = crate::enrich::proc::arguments(&raw.argv[..len]);
+        process.cmdline = arguments(&raw.argv[..len]);
         if raw.flags & flag::ARGV_TRUNCATED != 0
             && let Some(arguments) = &mut process.cmdline
+            && arguments.last().is_none_or(|last| last != ARGUMENTS_CUT)
         {
-            arguments.push(crate::enrich::proc::ARGUMENTS_CUT.to_owned());
+            arguments.push(ARGUMENTS_CUT.to_owned());
         }
     }
     process

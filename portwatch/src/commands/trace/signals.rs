@@ -18,6 +18,9 @@ pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    /// A file at the limit of `RLIMIT_FSIZE` is an error of writing, not a reason to die. Caught and not ignored:
+    /// a command that is run under trace would inherit that.
+    _file_size: Signal,
     /// How many interrupts there have been.
     pub(super) interrupts: u32,
 }
@@ -28,6 +31,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            _file_size: signal(SignalKind::from_raw(libc::SIGXFSZ))?,
             interrupts: 0,
         })
     }
