@@ -20,7 +20,7 @@ pub enum Counter {
     ProcessLost = 5,
     /// Calls whose entry could not be remembered (the in-flight table was full).
     InflightFailed = 6,
-    /// Owners of connections overwritten by another connection's owner.
+    /// Owners of connections or bound sockets overwritten by another one's owner.
     OwnerEvicted = 7,
     /// Bound sockets for which the index had no room; the walk may still find them.
     IndexFull = 8,

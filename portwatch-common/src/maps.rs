@@ -4,8 +4,10 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Calls that can be under way at the same time.
 pub const IN_FLIGHT_ENTRIES: u32 = 16_384;
-/// Slots of the owner array; a power of two. 72 bytes each.
+/// Slots of the array of connections' owners; a power of two. 72 bytes each.
 pub const OWNER_SLOTS: u32 = 1 << 17;
+/// Slots of the array of bound sockets' owners; a power of two. 72 bytes each.
+pub const BINDER_SLOTS: u32 = 1 << 15;
 /// Slots of the array of processes whose record was sent; a power of two.
 pub const PROCESS_SLOTS: u32 = 1 << 14;
 /// 64-bit words of the port bitmap.
@@ -42,6 +44,8 @@ pub const INDEX_WAYS: usize = 8;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct PortIndex {
+    /// When a socket last began to listen on the port (`CLOCK_BOOTTIME`, ns), or was seen to listen; 0 for never.
+    pub listened_ns: u64,
     /// `struct sock *`; 0 for a free way.
     pub sk: [u64; INDEX_WAYS],
 }

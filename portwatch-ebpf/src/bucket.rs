@@ -247,7 +247,10 @@ pub extern "C" fn indexed(context: u32, way: u32) -> u32 {
         return 0;
     };
     // SAFETY: a valid map value; `way` is masked to its length.
-    let sk = unsafe { (*entry).sk[(way & 7) as usize] };
+    let (sk, listened_ns) = unsafe { ((*entry).sk[(way & 7) as usize], (*entry).listened_ns) };
+    if listened_ns != 0 {
+        work.conflict.walk.flags |= walk::HAD_LISTENER;
+    }
     if sk != 0 {
         consider(work, sk, 1);
     }

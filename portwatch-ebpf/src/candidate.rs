@@ -69,7 +69,7 @@ pub fn keep(work: &mut Work, sk: u64, common: Common, from_index: u32) {
     if from_index != 0 {
         kept.socket.flags |= flag::FROM_INDEX;
     }
-    owner::get(kept.socket.cookie, &mut kept.owner);
+    owner::of(&kept.socket, &mut kept.owner);
     if place == len {
         work.conflict.walk.candidates_len = len + 1;
     }

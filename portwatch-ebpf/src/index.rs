@@ -14,14 +14,17 @@ pub fn get(netns: u32, port: u16) -> Option<*const PortIndex> {
     PORT_INDEX.get_ptr(&IndexKey { netns, port: u32::from(port) })
 }
 
-/// Remembers a socket that was bound or listens.
+/// Remembers a socket that was bound or listens; `listened_ns` is when it began to listen, 0 if it did not.
 #[inline(always)]
-pub fn insert(socket: &Socket) {
+pub fn insert(socket: &Socket, listened_ns: u64) {
     let key = IndexKey { netns: socket.netns, port: u32::from(socket.local.port) };
     if let Some(entry) = PORT_INDEX.get_ptr_mut(&key) {
         // SAFETY: a valid map value. Two CPUs may write the same way: one of the sockets is not remembered then.
-        let ways = unsafe { &mut (*entry).sk };
-        for way in ways.iter_mut() {
+        let entry = unsafe { &mut *entry };
+        if listened_ns != 0 {
+            entry.listened_ns = listened_ns;
+        }
+        for way in entry.sk.iter_mut() {
             if *way == socket.sk || is_stale(*way, socket.local.port) {
                 *way = socket.sk;
                 return;
@@ -30,7 +33,7 @@ pub fn insert(socket: &Socket) {
         emit::count(Counter::IndexFull);
         return;
     }
-    let mut fresh = PortIndex { sk: [0; INDEX_WAYS] };
+    let mut fresh = PortIndex { listened_ns, sk: [0; INDEX_WAYS] };
     fresh.sk[0] = socket.sk;
     if PORT_INDEX.insert(&key, &fresh, 0).is_err() {
         emit::count(Counter::IndexFull);

@@ -8,7 +8,7 @@ use portwatch_common::{
     counters::COUNTERS as COUNTERS_LEN,
     event::{attempt::Conflict, owner::Owner, process::Process},
     maps::{
-        IN_FLIGHT_ENTRIES, IndexKey, OWNER_SLOTS, PORT_WORDS, PROCESS_SLOTS, PortIndex, ProcessSlot,
+        BINDER_SLOTS, IN_FLIGHT_ENTRIES, IndexKey, OWNER_SLOTS, PORT_WORDS, PROCESS_SLOTS, PortIndex, ProcessSlot,
     },
 };
 
@@ -45,6 +45,10 @@ pub static PORTS: Array<u64> = Array::with_max_entries(PORT_WORDS, 0);
 /// Owners of connections, by the low bits of the cookie.
 #[map]
 pub static OWNERS: Array<Owner> = Array::with_max_entries(OWNER_SLOTS, 0);
+
+/// Owners of bound sockets, by the low bits of the inode.
+#[map]
+pub static BINDERS: Array<Owner> = Array::with_max_entries(BINDER_SLOTS, 0);
 
 /// Processes whose record has been sent, by the low bits of the tgid.
 #[map]

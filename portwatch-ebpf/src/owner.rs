@@ -1,54 +1,88 @@
-//! Who a connection belongs to, by its cookie.
+//! Who a port belongs to: of a connection by its cookie, of a bound socket by its inode.
 
 use core::ptr::{read_volatile, write_volatile};
 
-use portwatch_common::{counters::Counter, event::owner::Owner, maps::OWNER_SLOTS};
+use aya_ebpf::maps::Array;
+use portwatch_common::{
+    counters::Counter,
+    event::{owner::Owner, socket::Socket},
+    maps::{BINDER_SLOTS, OWNER_SLOTS},
+};
 
-use crate::{emit, maps::OWNERS};
+use crate::{
+    emit,
+    maps::{BINDERS, OWNERS},
+};
 
-#[inline(always)]
-fn slot(cookie: u64) -> Option<*mut Owner> {
-    OWNERS.get_ptr_mut(cookie as u32 & (OWNER_SLOTS - 1))
+/// Which array.
+#[derive(Clone, Copy)]
+pub enum By {
+    /// Connections.
+    Cookie,
+    /// Bound sockets.
+    Inode,
 }
 
-/// Copies the owner that was recorded for `cookie` to `out`, or clears `out`.
 #[inline(always)]
-pub fn get(cookie: u64, out: &mut Owner) {
+fn slot(by: By, key: u64) -> Option<*mut Owner> {
+    let (array, slots): (&Array<Owner>, u32) = match by {
+        By::Cookie => (&OWNERS, OWNER_SLOTS),
+        By::Inode => (&BINDERS, BINDER_SLOTS),
+    };
+    array.get_ptr_mut(key as u32 & (slots - 1))
+}
+
+/// The owner that was recorded for a socket, into `out`; else `out` is cleared. A connection's own record comes first: a
+/// socket that was bound and then connected has both.
+#[inline(always)]
+pub fn of(socket: &Socket, out: &mut Owner) {
+    get(By::Cookie, socket.cookie, out);
+    if out.roles == 0 {
+        get(By::Inode, socket.inode, out);
+    }
+}
+
+#[inline(always)]
+fn get(by: By, key: u64, out: &mut Owner) {
     *out = Owner::NONE;
-    if cookie == 0 {
+    if key == 0 {
         return;
     }
-    let Some(slot) = slot(cookie) else { return };
-    // SAFETY: a valid map value. It may be written meanwhile: the cookies before and after tell.
+    let Some(slot) = slot(by, key) else { return };
+    // SAFETY: a valid map value. It may be written meanwhile: the keys before and after tell.
     unsafe {
-        if read_volatile(&raw const (*slot).cookie) != cookie {
+        if read_volatile(&raw const (*slot).key) != key {
             return;
         }
         *out = read_volatile(slot);
-        if read_volatile(&raw const (*slot).cookie) != cookie || out.cookie_again != cookie {
+        if read_volatile(&raw const (*slot).key) != key || out.key_again != key {
             *out = Owner::NONE;
         }
     }
 }
 
-/// Records an owner, keeping what an earlier record for the same cookie knows of `connect()`.
+/// Records an owner, keeping what an earlier record of the same socket knows of how it got the port.
 #[inline(always)]
-pub fn set(cookie: u64, mut owner: Owner) {
-    let Some(slot) = slot(cookie) else { return };
-    // SAFETY: a valid map value. Both cookies are cleared before and set after the rest is written.
+pub fn set(by: By, mut owner: Owner) {
+    let key = owner.key;
+    if key == 0 {
+        return;
+    }
+    let Some(slot) = slot(by, key) else { return };
+    // SAFETY: a valid map value. Both keys are cleared before and set after the rest is written.
     unsafe {
-        let before = read_volatile(&raw const (*slot).cookie);
-        if before == cookie {
+        let before = read_volatile(&raw const (*slot).key);
+        if before == key {
             owner.roles |= (*slot).roles;
-            if owner.connected_ns == 0 {
-                owner.connected_ns = (*slot).connected_ns;
+            if owner.since_ns == 0 {
+                owner.since_ns = (*slot).since_ns;
             }
         } else if before != 0 {
             emit::count(Counter::OwnerEvicted);
         }
-        write_volatile(&raw mut (*slot).cookie, 0);
-        write_volatile(&raw mut (*slot).cookie_again, 0);
-        (*slot).connected_ns = owner.connected_ns;
+        write_volatile(&raw mut (*slot).key, 0);
+        write_volatile(&raw mut (*slot).key_again, 0);
+        (*slot).since_ns = owner.since_ns;
         (*slot).closed_ns = owner.closed_ns;
         (*slot).start_boot_ns = owner.start_boot_ns;
         (*slot).tgid = owner.tgid;
@@ -56,7 +90,7 @@ pub fn set(cookie: u64, mut owner: Owner) {
         (*slot).uid = owner.uid;
         (*slot).roles = owner.roles;
         (*slot).comm = owner.comm;
-        write_volatile(&raw mut (*slot).cookie_again, cookie);
-        write_volatile(&raw mut (*slot).cookie, cookie);
+        write_volatile(&raw mut (*slot).key_again, key);
+        write_volatile(&raw mut (*slot).key, key);
     }
 }

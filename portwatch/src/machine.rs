@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portwatch_common::event::{holder::Holder, socket::state};
+use portwatch_common::event::holder::Holder;
 
 use crate::{
     bpf::holders::Holders,
@@ -123,7 +123,6 @@ fn descriptor(row: &Holder) -> Descriptor {
         inode: row.socket.inode,
         netns: row.socket.netns,
         port: row.socket.local.port,
-        listens: row.socket.state == state::LISTEN,
     }
 }
 

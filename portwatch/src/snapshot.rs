@@ -6,10 +6,7 @@ use std::{
     os::unix::fs::MetadataExt,
 };
 
-use procfs::{
-    net::TcpState,
-    process::{FDTarget, Process, all_processes},
-};
+use procfs::process::{FDTarget, Process, all_processes};
 
 use crate::story::Descriptor;
 
@@ -18,7 +15,6 @@ use crate::story::Descriptor;
 struct Bound {
     port: u16,
     netns: u32,
-    listens: bool,
 }
 
 /// Every open TCP and UDP socket that has `port` (0: any port).
@@ -44,16 +40,12 @@ fn bound_sockets(processes: &[Process], port: u16) -> HashMap<u64, Bound> {
         }
         let tcp = process.tcp().into_iter().flatten().chain(process.tcp6().into_iter().flatten());
         for entry in tcp {
-            let socket = Bound {
-                port: entry.local_address.port(),
-                netns,
-                listens: entry.state == TcpState::Listen,
-            };
+            let socket = Bound { port: entry.local_address.port(), netns };
             bound.insert(entry.inode, socket);
         }
         let udp = process.udp().into_iter().flatten().chain(process.udp6().into_iter().flatten());
         for entry in udp {
-            let socket = Bound { port: entry.local_address.port(), netns, listens: false };
+            let socket = Bound { port: entry.local_address.port(), netns };
             bound.insert(entry.inode, socket);
         }
     }
@@ -82,7 +74,6 @@ fn descriptors(process: &Process, bound: &HashMap<u64, Bound>) -> Vec<Descriptor
             inode,
             netns: socket.netns,
             port: socket.port,
-            listens: socket.listens,
         })
     };
     fds.flatten().filter_map(open).collect()
@@ -102,7 +93,6 @@ mod tests {
         let own: Vec<_> = open.iter().filter(|open| open.pid == std::process::id()).collect();
         assert_eq!(own.len(), 1, "{open:?}");
         assert_eq!(own[0].fd, u32::try_from(listener.as_raw_fd()).unwrap());
-        assert!(own[0].listens);
         assert_eq!(own[0].port, port);
     }
 }

@@ -21,16 +21,11 @@ use crate::{
     model::{
         attempt::Attempt,
         number::Big,
-        process::Source,
         record::{Body, Record},
         verdict::Cause,
     },
     verdict,
-    world::{
-        World,
-        processes::Key,
-        sockets::{Holding, Port},
-    },
+    world::{World, processes::Key},
 };
 
 /// Turns events into records, in the order in which the kernel handed them over.
@@ -79,19 +74,14 @@ impl<S: Surroundings> Story<S> {
     /// Takes in the sockets that were open when tracing began. Events that are newer come later and win.
     pub fn snapshot(&mut self, descriptors: &[Descriptor]) {
         for open in descriptors {
-            let port = Port { netns: open.netns, port: open.port };
-            if open.listens {
-                self.world.sockets.listened(port);
-            }
             let owner = Key::new(open.pid, open.start_boot_ns);
             self.learn(open.pid, open.start_boot_ns, &open.comm);
             // Of several holders the oldest is the one that most likely made the socket.
             let older = self.world.sockets.get(open.inode).is_none_or(|known| {
-                self.start_of(known.owner).is_none_or(|start| open.start_boot_ns < start)
+                self.start_of(known).is_none_or(|start| open.start_boot_ns < start)
             });
             if older {
-                let holding = Holding { owner, since_boot_ns: None, source: Source::Snapshot };
-                self.world.sockets.insert(open.inode, holding);
+                self.world.sockets.insert(open.inode, owner);
             }
         }
     }
@@ -128,34 +118,12 @@ impl<S: Surroundings> Story<S> {
 
     fn attempt(&mut self, raw: &raw::Attempt, walk: Option<&raw::Walk>) -> Record {
         let mut attempt = self.describe(raw);
-        if raw.errno == 0 {
-            self.bound(raw);
-        } else {
+        if raw.errno != 0 {
             attempt.failure = Some(self.failure(raw, walk));
             verdict::judge(&mut attempt);
             self.count(&attempt);
         }
         self.record(raw.header.boot_ns, Body::Attempt(Box::new(attempt)))
-    }
-
-    /// A socket has got its port, or listens: who holds it from now on is known.
-    fn bound(&mut self, raw: &raw::Attempt) {
-        let socket = &raw.socket;
-        let port = Port { netns: socket.netns, port: socket.local.port };
-        if port.port == 0 {
-            return;
-        }
-        if raw.op != raw::op::BIND {
-            self.world.sockets.listened(port);
-            if self.world.sockets.get(socket.inode).is_some() {
-                return;
-            }
-        }
-        let owner = Key::new(raw.task.tgid, raw.task.start_boot_ns);
-        // A listener that was bound before tracing began, and that the snapshot did not show, is as old as its bind.
-        let since = (raw.op != raw::op::LISTEN).then_some(raw.header.boot_ns);
-        let holding = Holding { owner, since_boot_ns: since, source: Source::Observed };
-        self.world.sockets.insert(socket.inode, holding);
     }
 
     fn count(&mut self, attempt: &Attempt) {

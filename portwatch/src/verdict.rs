@@ -6,6 +6,11 @@
 //! blocker to act on, `cause` names what happened, `remedy` asks the rule what would have changed the answer, and
 //! `wording` says it.
 
+#![expect(
+    clippy::similar_names,
+    reason = "a case and its cause are the two words for what is judged here"
+)]
+
 mod case;
 mod cause;
 mod kind;

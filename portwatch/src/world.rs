@@ -11,6 +11,6 @@ pub use sockets::Sockets;
 pub struct World {
     /// Processes, alive or not.
     pub processes: Processes,
-    /// Sockets that hold a port, and ports that had a listener.
+    /// Sockets that were open before.
     pub sockets: Sockets,
 }

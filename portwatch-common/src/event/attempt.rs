@@ -110,6 +110,8 @@ pub mod walk {
     pub const DISTURBED: u32 = 1 << 3;
     /// The kernel's layout of the table is not known: nothing was walked.
     pub const UNSUPPORTED: u32 = 1 << 4;
+    /// A socket listens on the port, or was seen to do so earlier.
+    pub const HAD_LISTENER: u32 = 1 << 5;
 }
 
 /// What the bind table held for the port.

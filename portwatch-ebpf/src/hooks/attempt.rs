@@ -6,7 +6,7 @@
 
 use aya_ebpf::{
     helpers::{
-        bpf_get_current_comm, bpf_get_current_pid_tgid,
+        bpf_get_current_pid_tgid,
         generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
     },
     macros::tracepoint,
@@ -18,7 +18,8 @@ use portwatch_common::{
     endpoint::{AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, Endpoint},
     event::{
         Header, Kind,
-        attempt::{Attempt, Candidate, CANDIDATES, Conflict, Netns, flag, op},
+        attempt::{Attempt, CANDIDATES, Candidate, Conflict, Netns, flag, op},
+        owner::{Owner, role},
         socket::Socket,
     },
 };
@@ -29,6 +30,7 @@ use crate::{
     globals::{config, has, offset},
     index,
     maps::{Context, IN_FLIGHT, PORTS, WORK, Work},
+    owner::{self, By},
     process,
     read::read,
     sock::{self, Common},
@@ -136,10 +138,6 @@ pub fn finish(context: Context, call: &Call, sk: u64, result: i64) {
     // SAFETY: a valid per-CPU value, which no program of another context touches.
     let work = unsafe { &mut *work };
     emit::count(Counter::Seen);
-    if config!(failures_only) != 0 && result >= 0 {
-        emit::count(Counter::Filtered);
-        return;
-    }
     let attempt = &mut work.conflict.attempt;
     attempt.op = call.op;
     attempt.errno = if result < 0 { (-result) as u32 } else { 0 };
@@ -163,15 +161,63 @@ pub fn finish(context: Context, call: &Call, sk: u64, result: i64) {
         }
     }
     requested(call, attempt);
+    let task = task::current();
+    task::fill(task, &mut attempt.task);
+    process::ensure(context, task, attempt.task.start_boot_ns);
+    // Filters select what is streamed, never what is owned.
+    if attempt.errno == 0 {
+        remember(attempt);
+    }
     if !wanted(attempt) {
         emit::count(Counter::Filtered);
         return;
     }
     namespace(sk, net, attempt);
-    let task = task::current();
-    task::fill(task, &mut attempt.task);
-    process::ensure(context, task, attempt.task.start_boot_ns);
     send(context, work, sk, net);
+}
+
+/// Remembers who has a port from now on.
+#[inline(always)]
+fn remember(attempt: &Attempt) {
+    let socket = &attempt.socket;
+    if !is_inet(socket) || socket.local.port == 0 {
+        return;
+    }
+    // SAFETY: the helper has no conditions.
+    let now = unsafe { bpf_ktime_get_boot_ns() };
+    let listens = attempt.op != op::BIND;
+    if is_tcp(socket) {
+        index::insert(socket, if listens { now } else { 0 });
+    }
+    // A listener that was bound before is as old as its bind, whoever called listen().
+    if attempt.op == op::LISTEN {
+        return;
+    }
+    owner::set(
+        By::Inode,
+        Owner {
+            key: socket.inode,
+            since_ns: now,
+            closed_ns: 0,
+            start_boot_ns: attempt.task.start_boot_ns,
+            tgid: attempt.task.tgid,
+            ppid: attempt.task.ppid,
+            uid: attempt.task.uid,
+            roles: role::BOUND,
+            comm: attempt.task.leader_comm,
+            key_again: socket.inode,
+        },
+    );
+}
+
+#[inline(always)]
+fn is_inet(socket: &Socket) -> bool {
+    socket.local.family == AF_INET || socket.local.family == AF_INET6
+}
+
+#[inline(always)]
+fn is_tcp(socket: &Socket) -> bool {
+    socket.protocol == IPPROTO_TCP || socket.protocol == IPPROTO_MPTCP
 }
 
 /// The address as it was asked for: of `bind()` the caller's, of `listen()` the socket's.
@@ -216,9 +262,11 @@ fn requested(call: &Call, attempt: &mut Attempt) {
 /// True if no filter leaves the attempt out.
 #[inline(always)]
 fn wanted(attempt: &Attempt) -> bool {
-    let tgid = task::tgid();
+    if config!(failures_only) != 0 && attempt.errno == 0 {
+        return false;
+    }
     let filter_tgid = config!(filter_tgid);
-    if filter_tgid != 0 && filter_tgid != tgid {
+    if filter_tgid != 0 && filter_tgid != attempt.task.tgid {
         return false;
     }
     let protos = config!(filter_protos);
@@ -233,8 +281,8 @@ fn wanted(attempt: &Attempt) -> bool {
     }
     if config!(filter_comm) != 0 {
         let wanted = config!(comm);
-        let comm = bpf_get_current_comm().unwrap_or_default();
-        if !is_equal(&comm, &wanted) && !is_equal(&task::leader_comm(task::current()), &wanted) {
+        if !is_equal(&attempt.task.comm, &wanted) && !is_equal(&attempt.task.leader_comm, &wanted)
+        {
             return false;
         }
     }
@@ -298,11 +346,11 @@ fn namespace(sk: u64, net: u64, attempt: &mut Attempt) {
 fn send(context: Context, work: &mut Work, sk: u64, net: u64) {
     let attempt = &work.conflict.attempt;
     let protocol = attempt.socket.protocol;
-    let tcp = protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
     let udp = protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE;
-    let inet = attempt.socket.local.family == AF_INET || attempt.socket.local.family == AF_INET6;
     let failed = attempt.errno != 0;
-    let walk = attempt.errno == EADDRINUSE && inet && (tcp || udp);
+    let walk = attempt.errno == EADDRINUSE
+        && is_inet(&attempt.socket)
+        && (udp || is_tcp(&attempt.socket));
     let port = attempt.requested.port;
     let mut len = size_of::<Attempt>();
     let mut kind = Kind::Attempt;
@@ -314,8 +362,6 @@ fn send(context: Context, work: &mut Work, sk: u64, net: u64) {
         }
         len = size_of::<Conflict>() - (CANDIDATES - kept) * size_of::<Candidate>();
         kind = Kind::Conflict;
-    } else if !failed && inet && tcp && attempt.socket.local.port != 0 {
-        index::insert(&work.conflict.attempt.socket);
     }
     work.conflict.attempt.header = Header {
         // SAFETY: the helpers have no conditions.

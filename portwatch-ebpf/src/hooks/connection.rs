@@ -16,7 +16,11 @@ use portwatch_common::event::{
     socket::state,
 };
 
-use crate::{maps::Context, owner, process, task};
+use crate::{
+    maps::Context,
+    owner::{self, By},
+    process, task,
+};
 
 /// TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -41,10 +45,10 @@ pub fn set_state(ctx: BtfTracePointContext) -> i32 {
     let now = unsafe { bpf_ktime_get_boot_ns() };
     let start_boot_ns = task::start_boot_ns(current);
     owner::set(
-        cookie,
+        By::Cookie,
         Owner {
-            cookie,
-            connected_ns: if role == role::CONNECTED { now } else { 0 },
+            key: cookie,
+            since_ns: if role == role::CONNECTED { now } else { 0 },
             closed_ns: if role == role::CLOSED { now } else { 0 },
             start_boot_ns,
             tgid: task::tgid(),
@@ -52,7 +56,7 @@ pub fn set_state(ctx: BtfTracePointContext) -> i32 {
             uid: bpf_get_current_uid_gid() as u32,
             roles: role,
             comm: task::leader_comm(current),
-            cookie_again: cookie,
+            key_again: cookie,
         },
     );
     process::ensure(Context::Btf, current, start_boot_ns);

@@ -18,7 +18,7 @@ use crate::{
         socket::{Address, State},
         verdict::{Certainty, Clause},
     },
-    world::{processes::Key, sockets::Port},
+    world::processes::Key,
 };
 
 impl<S: Surroundings> Story<S> {
@@ -34,10 +34,11 @@ impl<S: Surroundings> Story<S> {
             let (netns, port) = (raw.socket.netns, raw.requested.port);
             self.surroundings.holders(netns, port, &inodes, raw.header.boot_ns)
         };
-        for candidate in kept.iter().filter(|kept| kept.socket.state == state::LISTEN) {
-            self.world.sockets.listened(port_of(&candidate.socket));
-        }
-        let blockers = kept.iter().filter_map(|kept| self.blocker(raw, kept, &open)).collect();
+        // An accepted connection has the port of its listener.
+        let listened = kept.iter().any(|kept| kept.socket.state == state::LISTEN)
+            || walk.is_some_and(|walk| walk.flags & walk::HAD_LISTENER != 0);
+        let blockers =
+            kept.iter().filter_map(|kept| self.blocker(raw, kept, &open, listened)).collect();
         Failure { blockers, blocker_counts: walk.and_then(counts), verdict: None, episode: None }
     }
 
@@ -46,13 +47,10 @@ impl<S: Surroundings> Story<S> {
         raw: &raw::Attempt,
         candidate: &Candidate,
         open: &[Descriptor],
+        listened: bool,
     ) -> Option<Blocker> {
         let socket = &candidate.socket;
-        let recorded = self.world.sockets.get(socket.inode).filter(|_| socket.inode != 0);
-        let since = match state_of(socket.state)? {
-            State::Listen | State::Bound => recorded.and_then(|holding| holding.since_boot_ns),
-            _ => given(candidate.owner.connected_ns),
-        };
+        let since = given(candidate.owner.since_ns);
         let holders = self.holders(socket, open);
         let owner = self.owner(candidate, &holders);
         Some(Blocker {
@@ -69,7 +67,7 @@ impl<S: Surroundings> Story<S> {
             device: self.device(socket.bound_dev_if, socket.netns),
             device_index: socket.bound_dev_if,
             expires_in_ms: (socket.state == state::TIME_WAIT).then(|| self.expires_in_ms(socket)),
-            connected_out: self.connected_out(candidate),
+            connected_out: connected_out(candidate, listened),
             port_bound: (socket.state != state::TIME_WAIT)
                 .then_some(socket.flags & flag::BINDPORT_LOCK != 0),
             kernel_socket: is_kernel_socket(socket),
@@ -103,29 +101,32 @@ impl<S: Surroundings> Story<S> {
         process
     }
 
-    /// Whose the socket is. Who got the port on it, as long as it has the socket open or nobody has; else who has.
+    /// Whose the socket is. Who got its port, as long as that process has it open or nobody has; else who has.
     fn owner(&mut self, candidate: &Candidate, holders: &[Holder]) -> Option<Owner> {
-        let socket = &candidate.socket;
-        if candidate.owner.roles != 0 && holders.is_empty() {
-            let (process, exited) = self.recorded(&candidate.owner);
-            let alive = self.is_alive(&process, exited);
-            return Some(Owner { process, alive, source: Source::Observed });
-        }
-        let recorded = self.world.sockets.get(socket.inode).filter(|_| socket.inode != 0);
-        if let Some(holding) = recorded
-            && let Some(known) = self.world.processes.get(holding.owner).cloned()
-        {
-            let holds = holders.iter().any(|holder| holder.process.is_same(&known.process));
+        if let Some((process, exited, source)) = self.recorded_owner(candidate) {
+            let holds = holders.iter().any(|holder| holder.process.is_same(&process));
             if holds || holders.is_empty() {
-                let mut process = known.process;
-                self.surroundings.complete(&mut process);
-                let alive = if holds { Some(true) } else { self.is_alive(&process, known.exited_boot_ns) };
-                return Some(Owner { process, alive, source: holding.source });
+                let alive = if holds { Some(true) } else { self.is_alive(&process, exited) };
+                return Some(Owner { process, alive, source });
             }
         }
         // The oldest: a master before its workers.
         let oldest = holders.iter().min_by_key(|holder| holder.process.start_boot_ns)?;
         Some(Owner { process: oldest.process.clone(), alive: Some(true), source: Source::Iterator })
+    }
+
+    /// Who got the port, and when that process ended, if it did.
+    fn recorded_owner(&mut self, candidate: &Candidate) -> Option<(Process, Option<u64>, Source)> {
+        if candidate.owner.roles != 0 {
+            let (process, exited) = self.recorded(&candidate.owner);
+            return Some((process, exited, Source::Observed));
+        }
+        let inode = given(candidate.socket.inode)?;
+        let key = self.world.sockets.get(inode)?;
+        let known = self.world.processes.get(key)?.clone();
+        let mut process = known.process;
+        self.surroundings.complete(&mut process);
+        Some((process, known.exited_boot_ns, Source::Snapshot))
     }
 
     fn is_alive(&mut self, process: &Process, exited: Option<u64>) -> Option<bool> {
@@ -141,31 +142,25 @@ impl<S: Surroundings> Story<S> {
         let jiffies = u64::try_from(socket.expires_in_jiffies).unwrap_or(0);
         jiffies.saturating_mul(1000) / self.surroundings.ticks_per_second().max(1)
     }
-
-    /// Whether `connect()` picked the port: true or false only where that is proven.
-    fn connected_out(&mut self, candidate: &Candidate) -> Option<bool> {
-        let socket = &candidate.socket;
-        if matches!(socket.state, state::LISTEN | state::CLOSE) {
-            return Some(false);
-        }
-        // The program chose the port itself, and connected or accepted: the socket does not say which.
-        if socket.flags & flag::BINDPORT_LOCK != 0 {
-            return None;
-        }
-        if socket.flags & (flag::CONNECT_BIND | flag::BUCKET_CONNECT_ONLY) != 0
-            || candidate.owner.roles & role::CONNECTED != 0
-        {
-            return Some(true);
-        }
-        // An accepted connection has its listener's port. A port that nobody was seen to listen on may as well be one
-        // that bind() with port 0 picked for a client.
-        let accepted = self.world.sockets.has_listened(port_of(socket));
-        accepted.then_some(false)
-    }
 }
 
-fn port_of(socket: &Socket) -> Port {
-    Port { netns: socket.netns, port: socket.local.port }
+/// Whether `connect()` picked the port: true or false only where that is proven.
+fn connected_out(candidate: &Candidate, listened: bool) -> Option<bool> {
+    let socket = &candidate.socket;
+    if matches!(socket.state, state::LISTEN | state::CLOSE) {
+        return Some(false);
+    }
+    // The program chose the port itself, and connected or accepted: the socket does not say which.
+    if socket.flags & flag::BINDPORT_LOCK != 0 {
+        return None;
+    }
+    if socket.flags & (flag::CONNECT_BIND | flag::BUCKET_CONNECT_ONLY) != 0
+        || candidate.owner.roles & role::CONNECTED != 0
+    {
+        return Some(true);
+    }
+    // A port that nobody was seen to listen on may as well be one that bind() with port 0 picked for a client.
+    listened.then_some(false)
 }
 
 fn remote(socket: &Socket) -> Option<Address> {

@@ -21,8 +21,6 @@ pub struct Descriptor {
     pub netns: u32,
     /// The port.
     pub port: u16,
-    /// True for a TCP listener.
-    pub listens: bool,
 }
 
 /// Look-ups, all best effort.

@@ -135,6 +135,21 @@ fn candidate(socket: Socket) -> Candidate {
     Candidate { socket, owner: RawOwner::NONE }
 }
 
+/// A listener on 8080, bound by pid 10 ("server", started at 1 s) at 20 s.
+fn bound_by_server() -> Candidate {
+    let owner = RawOwner {
+        key: 500,
+        key_again: 500,
+        since_ns: 20 * SECOND,
+        start_boot_ns: SECOND,
+        tgid: 10,
+        roles: role::BOUND,
+        comm: comm("server"),
+        ..RawOwner::NONE
+    };
+    Candidate { socket: socket(500, state::LISTEN, 8080), owner }
+}
+
 fn attempt_of(story: &mut Story<Fake>, event: &Event) -> Attempt {
     match story.event(event).map(|record| record.body) {
         Some(Body::Attempt(attempt)) => *attempt,
@@ -159,17 +174,14 @@ fn open(pid: u32, start_s: u64, inode: u64) -> Descriptor {
         inode,
         netns: NETNS,
         port: 8080,
-        listens: true,
     }
 }
 
 #[test]
 fn who_bound_the_port_is_named_with_the_time() {
     let mut story = story();
-    let server = task(10, 1, "server");
-    story.event(&Event::Attempt(Box::new(bind(server, 500, 0, 20))));
     story.surroundings().open = vec![open(10, 1, 500)];
-    let listener = candidate(socket(500, state::LISTEN, 8080));
+    let listener = bound_by_server();
     let attempt = attempt_of(&mut story, &refused(bind(task(11, 2, "late"), 501, 98, 30), &[listener]));
     let blocker = primary(&attempt);
     let owner = blocker.owner.as_ref().unwrap();
@@ -196,9 +208,8 @@ fn a_holder_from_before_has_no_since_and_the_oldest_owns() {
 #[test]
 fn a_binder_that_has_passed_its_socket_on_does_not_own_it() {
     let mut story = story();
-    story.event(&Event::Attempt(Box::new(bind(task(10, 1, "maker"), 500, 0, 20))));
     story.surroundings().open = vec![open(30, 25, 500)];
-    let listener = candidate(socket(500, state::LISTEN, 8080));
+    let listener = bound_by_server();
     let attempt = attempt_of(&mut story, &refused(bind(task(11, 2, "late"), 501, 98, 30), &[listener]));
     let owner = primary(&attempt).owner.as_ref().unwrap();
     assert_eq!((owner.process.pid, owner.source), (30, Source::Iterator));
@@ -207,8 +218,9 @@ fn a_binder_that_has_passed_its_socket_on_does_not_own_it() {
 #[test]
 fn an_owner_that_is_gone_keeps_its_name() {
     let mut story = story();
-    story.event(&Event::Attempt(Box::new(bind(task(10, 1, "server"), 500, 0, 20))));
-    let listener = candidate(socket(500, state::LISTEN, 8080));
+    story.surroundings().alive.insert(10, SECOND);
+    story.learn(10, SECOND, "server");
+    let listener = bound_by_server();
     let event = refused(bind(task(11, 2, "late"), 501, 98, 30), &[listener]);
     let exit = Exit { tgid: 10, start_boot_ns: SECOND, ..Exit::new_zeroed() };
     story.event(&Event::Exit(exit));
@@ -220,10 +232,9 @@ fn an_owner_that_is_gone_keeps_its_name() {
 #[test]
 fn a_reused_pid_is_not_the_owner() {
     let mut story = story();
-    story.event(&Event::Attempt(Box::new(bind(task(10, 1, "server"), 500, 0, 20))));
     // The pid lives, but it started later.
     story.surroundings().alive.insert(10, 25 * SECOND);
-    let listener = candidate(socket(500, state::LISTEN, 8080));
+    let listener = bound_by_server();
     let event = refused(bind(task(11, 2, "late"), 501, 98, 30), &[listener]);
     let attempt = attempt_of(&mut story, &event);
     let owner = primary(&attempt).owner.as_ref().unwrap();
@@ -235,8 +246,7 @@ fn what_came_after_the_attempt_began_is_never_blamed() {
     let mut story = story();
     let mut late = bind(task(11, 2, "late"), 501, 98, 30);
     late.enter_ns = 10 * SECOND;
-    story.event(&Event::Attempt(Box::new(bind(task(10, 1, "server"), 500, 0, 20))));
-    let listener = candidate(socket(500, state::LISTEN, 8080));
+    let listener = bound_by_server();
     let attempt = attempt_of(&mut story, &refused(late, &[listener]));
     assert!(failure(&attempt).blockers.iter().all(|blocker| blocker.came_later && !blocker.primary));
     assert_eq!(failure(&attempt).verdict.as_ref().unwrap().cause, Cause::Unknown);
@@ -253,11 +263,11 @@ fn time_wait(connected: bool) -> Candidate {
         ..socket(0, state::TIME_WAIT, 8080)
     };
     let socket = Socket { flags: flag::CONNECT_BIND_KNOWN, ..socket };
-    let mut owner = RawOwner { cookie: 77, cookie_again: 77, tgid: 10, ..RawOwner::NONE };
+    let mut owner = RawOwner { key: 77, key_again: 77, tgid: 10, ..RawOwner::NONE };
     owner.start_boot_ns = SECOND;
     owner.comm = comm("server");
     owner.roles = if connected { role::CONNECTED | role::CLOSED } else { role::CLOSED };
-    owner.connected_ns = if connected { 15 * SECOND } else { 0 };
+    owner.since_ns = if connected { 15 * SECOND } else { 0 };
     owner.closed_ns = 18 * SECOND;
     Candidate { socket, owner }
 }
@@ -265,11 +275,10 @@ fn time_wait(connected: bool) -> Candidate {
 #[test]
 fn a_time_wait_names_who_left_it_and_how_long_it_lasts() {
     let mut story = story();
-    let mut listen = bind(task(10, 1, "server"), 500, 0, 10);
-    listen.op = raw::op::LISTEN;
-    listen.socket.state = state::LISTEN;
-    story.event(&Event::Attempt(Box::new(listen)));
-    let event = refused(bind(task(11, 2, "late"), 501, 98, 30), &[time_wait(false)]);
+    let mut event = refused(bind(task(11, 2, "late"), 501, 98, 30), &[time_wait(false)]);
+    if let Event::Conflict(conflict) = &mut event {
+        conflict.walk.flags |= raw::walk::HAD_LISTENER;
+    }
     let attempt = attempt_of(&mut story, &event);
     let blocker = primary(&attempt);
     assert_eq!(blocker.expires_in_ms, Some(41_000));

@@ -98,14 +98,11 @@ fn causes(case: &Case<'_>) -> Vec<Cause> {
     if causes.is_empty() {
         causes.push(Cause::Unknown);
     }
-    for other in case.refusing() {
-        for cause in of(case, other) {
-            // Whose the listener is: said once, of the one to act on.
-            let whose = |cause| matches!(cause, Cause::LiveListener | Cause::SameService);
-            if !causes.contains(&cause) && !(whose(cause) && causes.iter().copied().any(whose)) {
-                causes.push(cause);
-            }
-        }
+    // Whose the listener is: said once, of the one to act on.
+    let whose = |cause: &Cause| matches!(cause, Cause::LiveListener | Cause::SameService);
+    for cause in case.refusing().flat_map(|other| of(case, other)) {
+        let said = causes.contains(&cause) || (whose(&cause) && causes.iter().any(whose));
+        causes.extend((!said).then_some(cause));
     }
     causes
 }

@@ -71,21 +71,26 @@ pub(super) fn story(mut ebpf: Ebpf, attached: &Attached) -> Result<Story<Machine
 /// Tells the kernel side of the sockets that were bound before it was there. Their bytes are those of
 /// `portwatch_common::maps::{IndexKey, PortIndex}`.
 fn fill_index(index: Map, rows: &[Holder]) -> Result<()> {
-    let mut index: HashMap<_, [u32; 2], [u64; INDEX_WAYS]> = HashMap::try_from(index)?;
-    let mut ports: StdHashMap<[u32; 2], Vec<u64>> = StdHashMap::new();
-    for Holder { socket, .. } in rows {
+    let mut index: HashMap<_, [u32; 2], [u64; 1 + INDEX_WAYS]> = HashMap::try_from(index)?;
+    let mut ports: StdHashMap<[u32; 2], (u64, Vec<u64>)> = StdHashMap::new();
+    for Holder { socket, boot_ns, .. } in rows {
         if TCP.contains(&socket.protocol) && matches!(socket.state, state::LISTEN | state::CLOSE) {
-            let sockets = ports.entry([socket.netns, u32::from(socket.local.port)]).or_default();
+            let port = [socket.netns, u32::from(socket.local.port)];
+            let (listened_ns, sockets) = ports.entry(port).or_default();
+            if socket.state == state::LISTEN {
+                *listened_ns = *boot_ns;
+            }
             if !sockets.contains(&socket.sk) {
                 sockets.push(socket.sk);
             }
         }
     }
-    for (key, sockets) in ports {
-        let mut ways = [0; INDEX_WAYS];
-        ways.iter_mut().zip(sockets).for_each(|(way, socket)| *way = socket);
+    for (port, (listened_ns, sockets)) in ports {
+        let mut entry = [0; 1 + INDEX_WAYS];
+        entry[0] = listened_ns;
+        entry[1..].iter_mut().zip(sockets).for_each(|(way, socket)| *way = socket);
         // Best effort: without the index a listener may hide in a very full bucket.
-        let _ = index.insert(key, ways, 0);
+        let _ = index.insert(port, entry, 0);
     }
     Ok(())
 }

@@ -82,14 +82,20 @@ pub(super) fn order(case: &Case<'_>, causes: &[Cause], found: &Counterfactual) -
             orders.push(order);
         }
     }
-    let mut text = orders.join(", and ");
-    if case.partial {
-        text.push_str(&match case.others.len() {
-            1 => " (confirmed for the one socket that was looked at; there may be more)".to_owned(),
-            n => format!(" (confirmed for the {n} sockets that were looked at; there may be more)"),
-        });
+    Some(format!("{}{}", orders.join(", and "), extent(case)))
+}
+
+/// For how many sockets it was confirmed, where there may be more.
+fn extent(case: &Case<'_>) -> String {
+    match (case.partial, case.others.len()) {
+        (false, _) => String::new(),
+        (true, 1) => {
+            " (confirmed for the one socket that was looked at; there may be more)".to_owned()
+        }
+        (true, n) => {
+            format!(" (confirmed for the {n} sockets that were looked at; there may be more)")
+        }
     }
-    Some(text)
 }
 
 fn reuse_addr(case: &Case<'_>, causes: &[Cause], found: &Counterfactual) -> Option<String> {
@@ -133,7 +139,7 @@ fn reuse_port(case: &Case<'_>, found: &Counterfactual) -> Option<String> {
     ) {
         (true, true) => orders.push("set SO_REUSEPORT on both sockets before bind()".to_owned()),
         (true, false) => {
-            orders.push("set SO_REUSEPORT on the new socket too before bind()".to_owned())
+            orders.push("set SO_REUSEPORT on the new socket too before bind()".to_owned());
         }
         (false, true) => {
             orders.push(format!(

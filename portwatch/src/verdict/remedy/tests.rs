@@ -34,11 +34,7 @@ fn texts(attempt: &Attempt) -> String {
         would_succeed_if,
         ..
     } = attempt.verdict();
-    remedies
-        .iter()
-        .chain(would_succeed_if)
-        .map(|text| format!("{text}\n"))
-        .collect()
+    [remedies.join("\n"), would_succeed_if.join("\n")].concat()
 }
 
 #[rstest]

@@ -47,19 +47,19 @@ fn socket(case: &Case<'_>, other: &Other<'_>, cause: Cause) -> String {
     }
     let already = matches!(cause, Cause::SelfConflict | Cause::ListenRace);
     let already = if already { "already " } else { "" };
-    let mut text = match (case.call.transport, other.blocker.state) {
+    let what = match (case.call.transport, other.blocker.state) {
         (_, State::Listen) => format!("{who} {already}listens on {place}"),
         (Transport::Udp, _) => format!("{who} is {already}bound to UDP {place}"),
         _ => format!("{who} is {already}bound to {place}, and neither listens nor is connected"),
     };
-    match cause {
-        Cause::SelfConflict => text.push_str(&descriptors(case, other.blocker)),
-        Cause::ListenRace => text.push_str(": both could bind(), but only the first can listen()"),
-        Cause::ReuseportMissing => text.push_str(&format!("; {}", missing(case, other))),
-        Cause::SameService => text.push_str(&instance(case, other.blocker)),
-        _ => {}
-    }
-    text
+    let why = match cause {
+        Cause::SelfConflict => descriptors(case, other.blocker),
+        Cause::ListenRace => ": both could bind(), but only the first can listen()".to_owned(),
+        Cause::ReuseportMissing => format!("; {}", missing(case, other)),
+        Cause::SameService => instance(case, other.blocker),
+        _ => String::new(),
+    };
+    format!("{what}{why}")
 }
 
 /// How the addresses overlap, where they are not the same.
@@ -228,38 +228,34 @@ fn exhausted(case: &Case<'_>) -> String {
 
 /// What was seen when nothing was found. No guess.
 fn not_found(case: &Case<'_>) -> String {
-    let walked = case.walked;
-    let mut text = if let Some(other) = undecided(case) {
-        let uid = if case.binder.uid.is_none() {
-            "of the new socket"
-        } else {
-            "of that socket"
-        };
-        format!(
-            "{} has {} ({}); whether that is in the way hangs on the uid {uid}, which could not be read",
+    let mut seen = Vec::new();
+    seen.push(match undecided(case) {
+        Some(other) => format!(
+            "{} has {} ({}); whether that is in the way hangs on the uid {}, which could not be read",
             name::subject(other.blocker),
             other.blocker.local,
             name::state(other.blocker.state),
-        )
-    } else if walked {
-        "no socket that conflicts was found when the table was walked just after the refusal"
-            .to_owned()
-    } else {
-        "the table of bound sockets could not be walked".to_owned()
-    };
-    if walked && case.partial {
-        text.push_str("; there were more sockets on the port than could be looked at");
+            if case.binder.uid.is_none() { "of the new socket" } else { "of that socket" },
+        ),
+        None if case.walked => {
+            "no socket that conflicts was found when the table was walked just after the refusal".to_owned()
+        }
+        None => "the table of bound sockets could not be walked".to_owned(),
+    });
+    if case.walked && case.partial {
+        seen.push("there were more sockets on the port than could be looked at".to_owned());
     }
     if let Some(later) = case.conflicting().find(|other| other.blocker.came_later) {
-        text.push_str(&format!(
-            "; {} took {} only after this attempt had begun",
+        seen.push(format!(
+            "{} took {} only after this attempt had begun",
             name::subject(later.blocker),
             later.blocker.local
         ));
     }
-    text
+    seen.join("; ")
 }
 
+/// A socket that may have refused the attempt.
 fn undecided<'a, 'b>(case: &'b Case<'a>) -> Option<&'b Other<'a>> {
     case.others
         .iter()
