@@ -35,23 +35,28 @@ pub fn is_kernel_thread(task: u64) -> bool {
     read::<u32>(task, offset!(task_flags)) & PF_KTHREAD != 0
 }
 
-/// Start of a task's process.
+/// Leader thread of a task's process: what does not differ between threads is read there.
 #[inline(always)]
-pub fn start_boot_ns(task: u64) -> u64 {
-    read(read(task, offset!(task_group_leader)), offset!(task_start_boottime))
+pub fn leader(task: u64) -> u64 {
+    read(task, offset!(task_group_leader))
 }
 
-/// Parent's process id.
+/// When a leader thread started: `CLOCK_BOOTTIME`, ns.
 #[inline(always)]
-pub fn ppid(task: u64) -> u32 {
-    let leader: u64 = read(task, offset!(task_group_leader));
+pub fn start_boot_ns(leader: u64) -> u64 {
+    read(leader, offset!(task_start_boottime))
+}
+
+/// Process id of a leader's parent.
+#[inline(always)]
+pub fn ppid(leader: u64) -> u32 {
     read(read(leader, offset!(task_real_parent)), offset!(task_tgid))
 }
 
-/// Name of the leader thread.
+/// Name of a thread.
 #[inline(always)]
-pub fn leader_comm(task: u64) -> [u8; 16] {
-    read(read(task, offset!(task_group_leader)), offset!(task_comm))
+pub fn comm(thread: u64) -> [u8; 16] {
+    read(thread, offset!(task_comm))
 }
 
 /// A task's `css_set`: which control groups it is in.
@@ -67,10 +72,11 @@ pub fn fill(task: u64, out: &mut Task) {
     out.tgid = (pid_tgid >> 32) as u32;
     out.tid = pid_tgid as u32;
     out.uid = bpf_get_current_uid_gid() as u32;
-    out.start_boot_ns = start_boot_ns(task);
-    out.ppid = ppid(task);
+    let leader = leader(task);
+    out.start_boot_ns = start_boot_ns(leader);
+    out.ppid = ppid(leader);
     out.comm = bpf_get_current_comm().unwrap_or_default();
-    out.leader_comm = leader_comm(task);
+    out.leader_comm = if leader == task { out.comm } else { comm(leader) };
     out.cap_effective = read(read(task, offset!(task_cred)), offset!(cred_cap_effective));
     let net: u64 = read(read(task, offset!(task_nsproxy)), offset!(nsproxy_net));
     out.netns = read(net, offset!(net_inum));

@@ -43,7 +43,8 @@ pub fn set_state(ctx: BtfTracePointContext) -> i32 {
     let cookie = unsafe { bpf_get_socket_cookie(sk.cast_mut()) };
     // SAFETY: the helper has no conditions.
     let now = unsafe { bpf_ktime_get_boot_ns() };
-    let start_boot_ns = task::start_boot_ns(current);
+    let leader = task::leader(current);
+    let start_boot_ns = task::start_boot_ns(leader);
     owner::set(
         By::Cookie,
         Owner {
@@ -52,10 +53,10 @@ pub fn set_state(ctx: BtfTracePointContext) -> i32 {
             closed_ns: if role == role::CLOSED { now } else { 0 },
             start_boot_ns,
             tgid: task::tgid(),
-            ppid: task::ppid(current),
+            ppid: task::ppid(leader),
             uid: bpf_get_current_uid_gid() as u32,
             roles: role,
-            comm: task::leader_comm(current),
+            comm: task::comm(leader),
             key_again: cookie,
         },
     );

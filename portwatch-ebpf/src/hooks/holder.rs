@@ -58,8 +58,9 @@ pub extern "C" fn holders(ctx: *mut TaskFile) -> i32 {
     }
     row.fd = read(base, 16);
     row.tgid = read(task, offset!(task_tgid));
-    row.start_boot_ns = task::start_boot_ns(task);
-    row.comm = task::leader_comm(task);
+    let leader = task::leader(task);
+    row.start_boot_ns = task::start_boot_ns(leader);
+    row.comm = task::comm(leader);
     write(seq, &row);
     0
 }

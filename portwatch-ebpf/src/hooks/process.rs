@@ -40,7 +40,7 @@ pub fn exit(_ctx: TracePointContext) -> u32 {
         return 0;
     }
     let tgid = task::tgid();
-    let start_boot_ns = task::start_boot_ns(current);
+    let start_boot_ns = task::start_boot_ns(task::leader(current));
     let Some(slot) = PROCESSES.get_ptr_mut(tgid & (PROCESS_SLOTS - 1)) else {
         return 0;
     };

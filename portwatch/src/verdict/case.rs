@@ -36,11 +36,6 @@ pub(super) struct Other<'a> {
 }
 
 impl Other<'_> {
-    /// True if the rule says that it is in the way.
-    pub(super) fn conflicts(&self) -> bool {
-        self.blocker.conflicts == Some(true)
-    }
-
     /// True if it came through a listener: neither `connect()` nor `bind()` gave it its port.
     pub(super) fn is_accepted(&self) -> bool {
         self.blocker.connected_out == Some(false) && self.blocker.port_bound != Some(true)
@@ -107,9 +102,18 @@ impl<'a> Case<'a> {
             .filter(|other| primary::refused(other.blocker))
     }
 
-    /// The blockers that the rule says are in the way, those that came later too.
-    pub(super) fn conflicting(&self) -> impl Iterator<Item = &Other<'a>> {
-        self.others.iter().filter(|other| other.conflicts())
+    /// The blockers that the rule does not clear: a call is sure to succeed only without all of them.
+    pub(super) fn uncleared(&self) -> impl Iterator<Item = &Other<'a>> {
+        self.others
+            .iter()
+            .filter(|other| other.blocker.conflicts != Some(false))
+    }
+
+    /// A socket that is in the way now, but took the port after the attempt began.
+    pub(super) fn later(&self) -> Option<&Other<'a>> {
+        self.others
+            .iter()
+            .find(|other| other.blocker.conflicts == Some(true) && other.blocker.came_later)
     }
 
     /// How its address and the binder's overlap.

@@ -243,9 +243,9 @@ pub(super) fn is_closable(case: &Case<'_>, other: &Other<'_>) -> bool {
     at_once && !other.blocker.kernel_socket
 }
 
-/// True if the conflicting sockets could have set `SO_REUSEPORT`: no client does, nor the kernel.
+/// True if the sockets in the way could have set `SO_REUSEPORT`: no client does, nor the kernel.
 fn can_share(case: &Case<'_>) -> bool {
-    !case.conflicting().any(|other| {
+    !case.uncleared().any(|other| {
         let Blocker {
             connected_out,
             kernel_socket,
@@ -256,7 +256,7 @@ fn can_share(case: &Case<'_>) -> bool {
 }
 
 fn has_client_time_wait(case: &Case<'_>) -> bool {
-    case.conflicting()
+    case.uncleared()
         .any(|other| other.kind == Kind::TimeWait && other.blocker.connected_out == Some(true))
 }
 

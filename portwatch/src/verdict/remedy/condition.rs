@@ -20,7 +20,7 @@ pub(super) fn condition(case: &Case<'_>, found: &Counterfactual) -> String {
             }
             Change::V6OnlyOnBinder => "IPV6_V6ONLY were set on the new socket".to_owned(),
             Change::V6OnlyOnOthers => {
-                let others: Vec<_> = case.conflicting().collect();
+                let others: Vec<_> = case.uncleared().collect();
                 format!("IPV6_V6ONLY were set on {}", sockets::sockets(&others))
             }
             Change::SpecificBinder => {
@@ -111,8 +111,8 @@ fn one_user(case: &Case<'_>) -> String {
     match case.primary().and_then(|primary| primary.blocker.uid) {
         Some(uid)
             if case
-                .conflicting()
-                .all(|other| other.blocker.uid.is_none_or(|of| of == uid)) =>
+                .uncleared()
+                .all(|other| other.blocker.uid.is_none_or(|theirs| theirs == uid)) =>
         {
             format!("the new socket were made by uid {uid} too")
         }

@@ -161,7 +161,7 @@ fn reuse_port(case: &Case<'_>, found: &Counterfactual) -> Option<String> {
 /// What sharing does: sockets of one address take turns, of several the most specific takes all.
 fn spread(case: &Case<'_>) -> &'static str {
     let alike = case
-        .conflicting()
+        .uncleared()
         .all(|other| case.reach(other) == Reach::Same && other.side.device == case.binder.device);
     match case.call.transport {
         Transport::Tcp if alike => "; new connections are then spread over both",
@@ -171,7 +171,7 @@ fn spread(case: &Case<'_>) -> &'static str {
 }
 
 fn v6_only_on_others(case: &Case<'_>) -> Option<String> {
-    let others: Vec<_> = case.conflicting().collect();
+    let others: Vec<_> = case.uncleared().collect();
     (Options::of_all(&others) == Some(Options::Own)).then(|| {
         format!(
             "make {} set IPV6_V6ONLY before bind(), which leaves IPv4 to the new socket",
@@ -208,7 +208,7 @@ fn end(case: &Case<'_>) -> Option<String> {
     match primary.kind {
         Kind::Connection => {
             let connections: Vec<_> =
-                case.conflicting().filter(|other| other.kind == Kind::Connection).collect();
+                case.uncleared().filter(|other| other.kind == Kind::Connection).collect();
             Some(format!(
                 "make {} end its connections on this port (where this side closes first, TIME_WAIT \
                  follows and keeps the port for about 60 s)",

@@ -47,28 +47,28 @@ impl Options {
 
 /// The sockets that are in the way for want of `SO_REUSEADDR`.
 pub(super) fn without_reuse_addr<'a, 'b>(case: &'b Case<'a>) -> Vec<&'b Other<'a>> {
-    case.conflicting()
+    case.uncleared()
         .filter(|other| other.side.reuse == 0)
         .collect()
 }
 
 /// The sockets in the way without `SO_REUSEPORT`.
 pub(super) fn without_reuse_port<'a, 'b>(case: &'b Case<'a>) -> Vec<&'b Other<'a>> {
-    case.conflicting()
+    case.uncleared()
         .filter(|other| !other.side.reuseport)
         .collect()
 }
 
 /// The sockets in the way that a close takes from the port.
 pub(super) fn closing<'a, 'b>(case: &'b Case<'a>) -> Vec<&'b Other<'a>> {
-    case.conflicting()
+    case.uncleared()
         .filter(|other| is_closable(case, other))
         .collect()
 }
 
 /// The sockets in the way that are bound to every address.
 pub(super) fn wildcards<'a, 'b>(case: &'b Case<'a>) -> Vec<&'b Other<'a>> {
-    case.conflicting()
+    case.uncleared()
         .filter(|other| super::is_wildcard(other.side.addr))
         .collect()
 }
@@ -136,7 +136,7 @@ pub(super) fn own_descriptors(case: &Case<'_>, others: &[&Other<'_>]) -> Option<
 /// What the new socket could have asked for instead of every address.
 pub(super) fn specific_address(case: &Case<'_>) -> String {
     let six = case.requested.addr.is_ipv6();
-    let addrs = case.conflicting().map(|other| other.side.addr);
+    let addrs = case.uncleared().map(|other| other.side.addr);
     let taken = once(
         addrs
             .filter(|addr| addr.is_ipv6() == six)
@@ -156,7 +156,7 @@ pub(super) fn specific_address(case: &Case<'_>) -> String {
 
 /// Until the last `TIME_WAIT` in the way has ended, in whole seconds.
 pub(super) fn time_left(case: &Case<'_>) -> Option<u64> {
-    case.conflicting()
+    case.uncleared()
         .filter_map(|other| other.blocker.expires_in_ms)
         .max()
         .map(seconds)

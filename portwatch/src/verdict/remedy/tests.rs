@@ -202,6 +202,21 @@ fn a_later_socket_is_in_the_way_of_the_next_call_only() {
 }
 
 #[test]
+fn who_may_be_in_the_way_is_named_too() {
+    let unread = Blocker {
+        uid: None,
+        ..listener("10.0.0.1", 8080, &[ReusePort])
+    };
+    let attempt = bind("0.0.0.0", 8080, &[ReuseAddr, ReusePort])
+        .blocked_by([listener("10.0.0.2", 8080, &[]), unread])
+        .judged();
+    assert_eq!(
+        attempt.verdict().would_succeed_if[0],
+        "java[977] had closed 10.0.0.2:8080 and 10.0.0.1:8080"
+    );
+}
+
+#[test]
 fn systemd_is_not_to_be_stopped() {
     let mut theirs = listener("0.0.0.0", 80, &[]);
     let systemd = crate::verdict::testing::process("systemd", 1);

@@ -245,7 +245,7 @@ fn not_found(case: &Case<'_>) -> String {
     if case.walked && case.partial {
         seen.push("there were more sockets on the port than could be looked at".to_owned());
     }
-    if let Some(later) = case.conflicting().find(|other| other.blocker.came_later) {
+    if let Some(later) = case.later() {
         seen.push(format!(
             "{} took {} only after this attempt had begun",
             name::subject(later.blocker),

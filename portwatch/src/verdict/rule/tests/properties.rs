@@ -68,8 +68,8 @@ proptest! {
                 && matches!(Place::of(connection), Place::V6(_))
                 && !connection.v6only
         };
-        prop_assume!(!counted_as_ipv4(&a, &b) && !counted_as_ipv4(&b, &a));
-        prop_assert_eq!(overlap(&a, &b), overlap(&b, &a));
+        let symmetric = !counted_as_ipv4(&a, &b) && !counted_as_ipv4(&b, &a);
+        prop_assert_eq!(overlap(&a, &b) == overlap(&b, &a), symmetric);
     }
 
     #[test]
