@@ -13,7 +13,9 @@ pub const AF_INET6: u16 = 10;
 
 /// An IP address and port.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 pub struct Endpoint {
     /// The address, network byte order; `AF_INET` uses the first four bytes and zeroes the rest.
     pub addr: [u8; 16],
@@ -27,5 +29,10 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// Nothing is known.
-    pub const NONE: Self = Self { addr: [0; 16], family: 0, port: 0, scope_id: 0 };
+    pub const NONE: Self = Self {
+        addr: [0; 16],
+        family: 0,
+        port: 0,
+        scope_id: 0,
+    };
 }

@@ -38,7 +38,9 @@ impl Kind {
 
 /// First bytes of every record.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 pub struct Header {
     /// When the record was made: `CLOCK_BOOTTIME`, nanoseconds.
     pub boot_ns: u64,

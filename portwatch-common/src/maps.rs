@@ -29,7 +29,9 @@ pub struct ProcessSlot {
 
 /// A port of a network namespace.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 pub struct IndexKey {
     /// Inode of the network namespace.
     pub netns: u32,

@@ -88,7 +88,11 @@ pub fn walk(context: Context, work: &mut Work, binder: u64, net: u64, port: u16,
     if port == 0 || net == 0 {
         return;
     }
-    let found = if udp { udp_slot(cursor, walk) } else { tcp_bucket(cursor, walk) };
+    let found = if udp {
+        udp_slot(cursor, walk)
+    } else {
+        tcp_bucket(cursor, walk)
+    };
     if !udp {
         for way in 0..portwatch_common::maps::INDEX_WAYS as u32 {
             indexed(context as u32, way);
@@ -206,7 +210,11 @@ pub extern "C" fn step(context: u32) -> u32 {
     let sk = cursor.node - u64::from(cursor.link);
     let first = cursor.at_head != 0;
     cursor.at_head = 0;
-    cursor.node = if first && cursor.pass == 1 { 0 } else { read(cursor.node, 0) };
+    cursor.node = if first && cursor.pass == 1 {
+        0
+    } else {
+        read(cursor.node, 0)
+    };
     if first && cursor.pass == 2 && has!(tb_bhash2) {
         // Seen in the first pass.
         return 1;

@@ -96,12 +96,18 @@ fn ends_later(work: &Work, tw: u64, than: u32) -> bool {
         return false;
     }
     sock::expires_in_jiffies(tw)
-        > work.conflict.walk.candidates[than as usize].socket.expires_in_jiffies
+        > work.conflict.walk.candidates[than as usize]
+            .socket
+            .expires_in_jiffies
 }
 
 /// False only where the kernel's rule cannot refuse: other addresses, other devices, or reuse allowed by both.
 #[inline(always)]
-fn can_conflict(attempt: &portwatch_common::event::attempt::Attempt, other: Common, udp: bool) -> bool {
+fn can_conflict(
+    attempt: &portwatch_common::event::attempt::Attempt,
+    other: Common,
+    udp: bool,
+) -> bool {
     let binder = &attempt.socket;
     let device = other.bound_dev_if();
     if binder.bound_dev_if != 0 && device != 0 && binder.bound_dev_if != device {
@@ -120,20 +126,33 @@ fn can_conflict(attempt: &portwatch_common::event::attempt::Attempt, other: Comm
     }
     let mut local = Endpoint::NONE;
     other.local(&mut local);
-    overlaps(&attempt.requested, binder.flags & flag::V6ONLY != 0, &local, other.v6only())
+    overlaps(
+        &attempt.requested,
+        binder.flags & flag::V6ONLY != 0,
+        &local,
+        other.v6only(),
+    )
 }
 
 /// `inet_rcv_saddr_equal(.., match_wildcard = true)`, a little wider where it is not sure.
 #[inline(always)]
 fn overlaps(a: &Endpoint, a_v6only: bool, b: &Endpoint, b_v6only: bool) -> bool {
     if a.family != b.family {
-        let (v6, v6only) = if a.family == AF_INET6 { (a, a_v6only) } else { (b, b_v6only) };
+        let (v6, v6only) = if a.family == AF_INET6 {
+            (a, a_v6only)
+        } else {
+            (b, b_v6only)
+        };
         return !v6only && (is_zero(v6) || is_mapped(v6));
     }
     if is_zero(a) || is_zero(b) {
         return true;
     }
-    if a.family == AF_INET { word(a, 0) == word(b, 0) } else { halves(a) == halves(b) }
+    if a.family == AF_INET {
+        word(a, 0) == word(b, 0)
+    } else {
+        halves(a) == halves(b)
+    }
 }
 
 #[inline(always)]

@@ -1,9 +1,6 @@
 //! The only place that takes ring space, and the only one that counts.
 
-use aya_ebpf::{
-    bindings::BPF_RB_FORCE_WAKEUP,
-    helpers::generated::bpf_ringbuf_output,
-};
+use aya_ebpf::{bindings::BPF_RB_FORCE_WAKEUP, helpers::generated::bpf_ringbuf_output};
 use portwatch_common::counters::Counter;
 
 use crate::maps::{COUNTERS, EVENTS};
@@ -24,11 +21,26 @@ pub fn count(counter: Counter) {
 ///
 /// `record` points at `len` or more initialised bytes of a map value.
 #[inline(always)]
-pub unsafe fn submit(record: *const u8, len: u64, urgent: bool, done: Counter, lost: Counter) -> bool {
-    let flags = if urgent { u64::from(BPF_RB_FORCE_WAKEUP) } else { 0 };
+pub unsafe fn submit(
+    record: *const u8,
+    len: u64,
+    urgent: bool,
+    done: Counter,
+    lost: Counter,
+) -> bool {
+    let flags = if urgent {
+        u64::from(BPF_RB_FORCE_WAKEUP)
+    } else {
+        0
+    };
     // SAFETY: the caller's promise; the map is a ring buffer.
     let failed = unsafe {
-        bpf_ringbuf_output((&raw const EVENTS).cast_mut().cast(), record.cast_mut().cast(), len, flags)
+        bpf_ringbuf_output(
+            (&raw const EVENTS).cast_mut().cast(),
+            record.cast_mut().cast(),
+            len,
+            flags,
+        )
     };
     count(if failed == 0 { done } else { lost });
     failed == 0

@@ -11,13 +11,19 @@ use crate::{emit, globals::offset, maps::PORT_INDEX, read::read};
 /// The index entry of a port, for reading.
 #[inline(always)]
 pub fn get(netns: u32, port: u16) -> Option<*const PortIndex> {
-    PORT_INDEX.get_ptr(&IndexKey { netns, port: u32::from(port) })
+    PORT_INDEX.get_ptr(&IndexKey {
+        netns,
+        port: u32::from(port),
+    })
 }
 
 /// Remembers a socket that was bound or listens; `listened_ns` is when it began to listen, 0 if it did not.
 #[inline(always)]
 pub fn insert(socket: &Socket, listened_ns: u64) {
-    let key = IndexKey { netns: socket.netns, port: u32::from(socket.local.port) };
+    let key = IndexKey {
+        netns: socket.netns,
+        port: u32::from(socket.local.port),
+    };
     if let Some(entry) = PORT_INDEX.get_ptr_mut(&key) {
         // SAFETY: a valid map value. Two CPUs may write the same way: one of the sockets is not remembered then.
         let entry = unsafe { &mut *entry };
@@ -33,7 +39,10 @@ pub fn insert(socket: &Socket, listened_ns: u64) {
         emit::count(Counter::IndexFull);
         return;
     }
-    let mut fresh = PortIndex { listened_ns, sk: [0; INDEX_WAYS] };
+    let mut fresh = PortIndex {
+        listened_ns,
+        sk: [0; INDEX_WAYS],
+    };
     fresh.sk[0] = socket.sk;
     if PORT_INDEX.insert(&key, &fresh, 0).is_err() {
         emit::count(Counter::IndexFull);

@@ -8,7 +8,8 @@ use portwatch_common::{
     counters::COUNTERS as COUNTERS_LEN,
     event::{attempt::Conflict, owner::Owner, process::Process},
     maps::{
-        BINDER_SLOTS, IN_FLIGHT_ENTRIES, IndexKey, OWNER_SLOTS, PORT_WORDS, PROCESS_SLOTS, PortIndex, ProcessSlot,
+        BINDER_SLOTS, IN_FLIGHT_ENTRIES, IndexKey, OWNER_SLOTS, PORT_WORDS, PROCESS_SLOTS,
+        PortIndex, ProcessSlot,
     },
 };
 
@@ -36,7 +37,8 @@ pub static WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(Context::COUN
 
 /// Where a process record is put together, by [`Context`].
 #[map]
-pub static PROCESS_WORK: PerCpuArray<ProcessWork> = PerCpuArray::with_max_entries(Context::COUNT, 0);
+pub static PROCESS_WORK: PerCpuArray<ProcessWork> =
+    PerCpuArray::with_max_entries(Context::COUNT, 0);
 
 /// Ports that the user asked for, one bit each.
 #[map]

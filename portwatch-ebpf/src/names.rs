@@ -37,7 +37,12 @@ const END: u32 = 0;
 /// Writes the path of a `kernfs` node (a control group): its length, and whether it is whole.
 #[inline(always)]
 pub fn kernfs(context: Context, work: &mut ProcessWork, node: u64) -> (u32, bool) {
-    work.cursor = Cursor { node, mnt: 0, len: 0, whole: 0 };
+    work.cursor = Cursor {
+        node,
+        mnt: 0,
+        len: 0,
+        whole: 0,
+    };
     let mut steps = 0;
     while steps < DEPTH {
         if kernfs_step(context as u32) == END {
@@ -52,7 +57,12 @@ pub fn kernfs(context: Context, work: &mut ProcessWork, node: u64) -> (u32, bool
 #[inline(always)]
 pub fn file(context: Context, work: &mut ProcessWork, file: u64) -> (u32, bool) {
     let node = read(file, offset!(file_dentry));
-    work.cursor = Cursor { node, mnt: read(file, offset!(file_mnt)), len: 0, whole: 0 };
+    work.cursor = Cursor {
+        node,
+        mnt: read(file, offset!(file_mnt)),
+        len: 0,
+        whole: 0,
+    };
     let mut steps = 0;
     while steps < DEPTH {
         if file_step(context as u32) == END {
@@ -105,7 +115,11 @@ pub extern "C" fn file_step(context: u32) -> u32 {
         return GO_ON;
     }
     cursor.node = parent;
-    push(cursor, work.record.exe.as_mut_ptr(), read(dentry, offset!(dentry_name)))
+    push(
+        cursor,
+        work.record.exe.as_mut_ptr(),
+        read(dentry, offset!(dentry_name)),
+    )
 }
 
 /// Adds the string at `name`. Ends the path, which is not whole then, when there is no room or nothing to add.

@@ -1,6 +1,8 @@
 //! Process records: sent once for each image of a process, before its first attempt.
 
-use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_probe_read_user};
+use aya_ebpf::helpers::generated::{
+    bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_probe_read_user,
+};
 use portwatch_common::{
     counters::Counter,
     event::{
@@ -46,7 +48,11 @@ pub extern "C" fn send(context: u32, flags: u32) -> u32 {
     };
     // SAFETY: a valid per-CPU value, which no program of another context touches.
     let work = unsafe { &mut *work };
-    let context = if context == Context::Btf as u32 { Context::Btf } else { Context::Tracepoint };
+    let context = if context == Context::Btf as u32 {
+        Context::Btf
+    } else {
+        Context::Tracepoint
+    };
     let task = task::current();
     let css_set = task::css_set(task);
     task::fill(task, &mut work.record.task);
@@ -100,8 +106,13 @@ fn arguments(task: u64, record: &mut Process) {
         record.flags |= flag::ARGV_TRUNCATED;
     }
     // SAFETY: `len` is at most the size of the buffer.
-    let failed =
-        unsafe { bpf_probe_read_user(record.argv.as_mut_ptr().cast(), len as u32, start as *const _) };
+    let failed = unsafe {
+        bpf_probe_read_user(
+            record.argv.as_mut_ptr().cast(),
+            len as u32,
+            start as *const _,
+        )
+    };
     if failed == 0 {
         record.argv_len = len as u32;
     } else {

@@ -35,7 +35,8 @@ impl Common {
     #[inline(always)]
     pub unsafe fn copy(sk: u64, buffer: *mut u8) -> Option<Self> {
         // SAFETY: the caller's promise; the helper cannot fault on `sk`.
-        let failed = unsafe { bpf_probe_read_kernel(buffer.cast(), COMMON_LEN as u32, sk as *const _) };
+        let failed =
+            unsafe { bpf_probe_read_kernel(buffer.cast(), COMMON_LEN as u32, sk as *const _) };
         (failed == 0).then_some(Self { bytes: buffer })
     }
 
@@ -64,12 +65,6 @@ impl Common {
     #[inline(always)]
     pub fn port(self) -> u16 {
         self.at(offset!(skc_num))
-    }
-
-    /// Hash of the port in the UDP table; the low 16 bits of a TCP socket's hash.
-    #[inline(always)]
-    pub fn udp_port_hash(self) -> u16 {
-        self.at(offset!(skc_u16hashes))
     }
 
     #[inline(always)]

@@ -1,10 +1,8 @@
 //! The only place that reads tasks.
 
-use aya_ebpf::{
-    helpers::{
-        bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
-        generated::bpf_get_current_task,
-    },
+use aya_ebpf::helpers::{
+    bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
+    generated::bpf_get_current_task,
 };
 use portwatch_common::event::process::Task;
 
@@ -76,7 +74,11 @@ pub fn fill(task: u64, out: &mut Task) {
     out.start_boot_ns = start_boot_ns(leader);
     out.ppid = ppid(leader);
     out.comm = bpf_get_current_comm().unwrap_or_default();
-    out.leader_comm = if leader == task { out.comm } else { comm(leader) };
+    out.leader_comm = if leader == task {
+        out.comm
+    } else {
+        comm(leader)
+    };
     out.cap_effective = read(read(task, offset!(task_cred)), offset!(cred_cap_effective));
     let net: u64 = read(read(task, offset!(task_nsproxy)), offset!(nsproxy_net));
     out.netns = read(net, offset!(net_inum));

@@ -90,7 +90,7 @@ pub struct TraceArgs {
     /// End after so many attempts.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
-    /// Colour in text: by default on a terminal, unless NO_COLOR is set.
+    /// Colour in text [auto: on a terminal, unless the environment sets `NO_COLOR`].
     #[arg(long, value_enum, default_value_t = ColorArg::Auto, value_name = "WHEN")]
     pub color: ColorArg,
     /// Load this BPF object instead of the built-in one.
@@ -161,11 +161,15 @@ fn parse_ports(text: &str) -> Result<PortRange, String> {
     let port = |text: &str| match text.trim().parse::<u32>() {
         Ok(port @ 1..=65535) => Ok(u16::try_from(port).unwrap_or(u16::MAX)),
         Ok(_) => Err(format!("{text} is not a port: ports are 1 to 65535")),
-        Err(_) => Err(format!("`{text}` is not a port number: write 8080, or a range as 9000-9100")),
+        Err(_) => Err(format!(
+            "`{text}` is not a port number: write 8080, or a range as 9000-9100"
+        )),
     };
     let (first, last) = (port(first)?, port(last)?);
     if first > last {
-        return Err(format!("the range ends before it begins: write {last}-{first}"));
+        return Err(format!(
+            "the range ends before it begins: write {last}-{first}"
+        ));
     }
     Ok(PortRange { first, last })
 }
@@ -176,14 +180,20 @@ fn parse_comm(text: &str) -> Result<String, String> {
         0 => Err("a name has at least one byte".to_owned()),
         n => Err(format!(
             "{n} bytes, but the kernel keeps 15 of a name: write `{}`",
-            text.chars().scan(0, |len, c| { *len += c.len_utf8(); (*len <= 15).then_some(c) }).collect::<String>()
+            text.chars()
+                .scan(0, |len, c| {
+                    *len += c.len_utf8();
+                    (*len <= 15).then_some(c)
+                })
+                .collect::<String>()
         )),
     }
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    let duration: SignedDuration =
-        text.parse().map_err(|_| "not a time: write 30s, 5m or `1h 30m`".to_owned())?;
+    let duration: SignedDuration = text
+        .parse()
+        .map_err(|_| "not a time: write 30s, 5m or `1h 30m`".to_owned())?;
     Duration::try_from(duration)
         .ok()
         .filter(|duration| !duration.is_zero())
@@ -203,8 +213,20 @@ mod tests {
 
     #[test]
     fn ports_and_ranges() {
-        assert_eq!(parse_ports("8080"), Ok(PortRange { first: 8080, last: 8080 }));
-        assert_eq!(parse_ports("9000-9100"), Ok(PortRange { first: 9000, last: 9100 }));
+        assert_eq!(
+            parse_ports("8080"),
+            Ok(PortRange {
+                first: 8080,
+                last: 8080
+            })
+        );
+        assert_eq!(
+            parse_ports("9000-9100"),
+            Ok(PortRange {
+                first: 9000,
+                last: 9100
+            })
+        );
         for bad in ["http", "", "0", "65536", "9100-9000", "1-2-3", "-5"] {
             assert!(parse_ports(bad).is_err(), "{bad}");
         }
@@ -216,6 +238,10 @@ mod tests {
         assert!(parse_duration("soon").is_err());
         assert!(parse_duration("0s").is_err());
         assert!(parse_duration("-3s").is_err());
-        assert!(parse_comm("a-name-of-16-byt").unwrap_err().contains("`a-name-of-16-by`"));
+        assert!(
+            parse_comm("a-name-of-16-byt")
+                .unwrap_err()
+                .contains("`a-name-of-16-by`")
+        );
     }
 }

@@ -64,7 +64,9 @@ impl Iterator for Events<'_> {
             return None;
         }
         let available = self.rest.len();
-        let header = Header::read_from_prefix(self.rest).map(|(header, _)| header).ok();
+        let header = Header::read_from_prefix(self.rest)
+            .map(|(header, _)| header)
+            .ok();
         let len = header.map_or(0, |header| usize::from(header.len));
         match header {
             Some(header) if len >= size_of::<Header>() && len <= available => {
@@ -81,11 +83,18 @@ impl Iterator for Events<'_> {
 }
 
 fn decode(kind: u16, bytes: &[u8]) -> Result<Event, DecodeError> {
-    let size = || DecodeError::Size { kind, len: bytes.len() };
+    let size = || DecodeError::Size {
+        kind,
+        len: bytes.len(),
+    };
     match Kind::from_raw(kind).ok_or(DecodeError::Kind(kind))? {
-        Kind::Attempt => whole(bytes).map(|event| Event::Attempt(Box::new(event))).ok_or_else(size),
+        Kind::Attempt => whole(bytes)
+            .map(|event| Event::Attempt(Box::new(event)))
+            .ok_or_else(size),
         Kind::Conflict => conflict(bytes).map(Event::Conflict).ok_or_else(size),
-        Kind::Process => whole(bytes).map(|event| Event::Process(Box::new(event))).ok_or_else(size),
+        Kind::Process => whole(bytes)
+            .map(|event| Event::Process(Box::new(event)))
+            .ok_or_else(size),
         Kind::Exit => whole(bytes).map(Event::Exit).ok_or_else(size),
     }
 }
@@ -103,7 +112,9 @@ fn conflict(bytes: &[u8]) -> Option<Box<Conflict>> {
     }
     conflict.as_mut_bytes()[..bytes.len()].copy_from_slice(bytes);
     let Walk { candidates_len, .. } = conflict.walk;
-    let expected = usize::try_from(candidates_len).ok()?.checked_mul(size_of::<Candidate>())?;
+    let expected = usize::try_from(candidates_len)
+        .ok()?
+        .checked_mul(size_of::<Candidate>())?;
     (bytes.len() - fixed == expected).then_some(conflict)
 }
 
@@ -115,9 +126,14 @@ mod tests {
 
     fn sample(candidates: u32) -> (Box<Conflict>, Vec<u8>) {
         let mut conflict = Conflict::new_box_zeroed().unwrap();
-        let len = size_of::<Conflict>() - (CANDIDATES - candidates as usize) * size_of::<Candidate>();
-        conflict.attempt.header =
-            Header { boot_ns: 7, kind: Kind::Conflict as u16, len: u16::try_from(len).unwrap(), cpu: 1 };
+        let len =
+            size_of::<Conflict>() - (CANDIDATES - candidates as usize) * size_of::<Candidate>();
+        conflict.attempt.header = Header {
+            boot_ns: 7,
+            kind: Kind::Conflict as u16,
+            len: u16::try_from(len).unwrap(),
+            cpu: 1,
+        };
         conflict.attempt.errno = 98;
         conflict.walk.candidates_len = candidates;
         let bytes = conflict.as_bytes()[..len].to_vec();
@@ -130,7 +146,10 @@ mod tests {
         let (none, bytes) = sample(0);
         chunk.extend(bytes);
         let events: Vec<_> = events(&chunk).collect();
-        assert_eq!(events, [Ok(Event::Conflict(two)), Ok(Event::Conflict(none))]);
+        assert_eq!(
+            events,
+            [Ok(Event::Conflict(two)), Ok(Event::Conflict(none))]
+        );
     }
 
     #[test]
@@ -139,7 +158,10 @@ mod tests {
         conflict.walk.candidates_len = 3;
         let len = usize::from(conflict.attempt.header.len);
         let bytes = &conflict.as_bytes()[..len];
-        assert!(matches!(events(bytes).next(), Some(Err(DecodeError::Size { .. }))));
+        assert!(matches!(
+            events(bytes).next(),
+            Some(Err(DecodeError::Size { .. }))
+        ));
     }
 
     #[test]
@@ -149,7 +171,10 @@ mod tests {
         chunk[8] = 99;
         chunk.extend(bytes);
         let events: Vec<_> = events(&chunk).collect();
-        assert_eq!(events, [Err(DecodeError::Kind(99)), Ok(Event::Conflict(conflict))]);
+        assert_eq!(
+            events,
+            [Err(DecodeError::Kind(99)), Ok(Event::Conflict(conflict))]
+        );
     }
 
     proptest! {

@@ -4,6 +4,7 @@
 
 pub mod cgroup;
 pub mod device;
+pub mod host;
 pub mod proc;
 pub mod user;
 

@@ -52,7 +52,9 @@ struct Look {
 
 impl fmt::Debug for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Machine").field("looks", &self.looks.len()).finish_non_exhaustive()
+        f.debug_struct("Machine")
+            .field("looks", &self.looks.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -71,7 +73,12 @@ impl Machine {
             // Only the iterator shows the kernel's tick. The slowest of the usual ones keeps "at least" true.
             None => (Source::Proc, 1000),
         };
-        Ok(Self { holders, users: Users::default(), looks: HashMap::new(), ticks_per_second })
+        Ok(Self {
+            holders,
+            users: Users::default(),
+            looks: HashMap::new(),
+            ticks_per_second,
+        })
     }
 
     /// Every open IP socket that has `port` (0: any), in every namespace that can be seen.
@@ -86,19 +93,24 @@ impl Machine {
                 let descriptors = rows.iter().map(descriptor).collect();
                 Ok(OpenSockets { descriptors, rows })
             }
-            Source::Proc => {
-                Ok(OpenSockets { descriptors: snapshot::open_sockets(port), rows: Vec::new() })
-            }
+            Source::Proc => Ok(OpenSockets {
+                descriptors: snapshot::open_sockets(port),
+                rows: Vec::new(),
+            }),
         }
     }
 
     fn look(&mut self, port: u16) -> &[Descriptor] {
-        let descriptors =
-            self.open_sockets(port).map_or_else(|_| Vec::new(), |open| open.descriptors);
+        let descriptors = self
+            .open_sockets(port)
+            .map_or_else(|_| Vec::new(), |open| open.descriptors);
         if self.looks.len() >= PORTS {
             self.looks.clear();
         }
-        let look = Look { boot_ns: clock::boot_now().unwrap_or(0), descriptors };
+        let look = Look {
+            boot_ns: clock::boot_now().unwrap_or(0),
+            descriptors,
+        };
         self.looks.insert(port, look);
         self.looks.get(&port).map_or(&[], |look| &look.descriptors)
     }
@@ -114,7 +126,11 @@ pub struct OpenSockets {
 }
 
 fn descriptor(row: &Holder) -> Descriptor {
-    let end = row.comm.iter().position(|&byte| byte == 0).unwrap_or(row.comm.len());
+    let end = row
+        .comm
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(row.comm.len());
     Descriptor {
         pid: row.tgid,
         start_boot_ns: row.start_boot_ns,
@@ -136,10 +152,15 @@ fn measure_ticks(iterator: &mut Holders) -> io::Result<u64> {
     }
     let second = iterator.read(u16::MAX)?.clock;
     let (Some((from_ns, from)), Some((to_ns, to))) = (first, second) else {
-        return Err(io::Error::other("the iterator over open sockets gave nothing"));
+        return Err(io::Error::other(
+            "the iterator over open sockets gave nothing",
+        ));
     };
     let measured = to.wrapping_sub(from).saturating_mul(1_000_000_000) / (to_ns - from_ns).max(1);
-    Ok(TICKS.into_iter().min_by_key(|ticks| ticks.abs_diff(measured)).unwrap_or(1000))
+    Ok(TICKS
+        .into_iter()
+        .min_by_key(|ticks| ticks.abs_diff(measured))
+        .unwrap_or(1000))
 }
 
 impl Surroundings for Machine {
@@ -161,7 +182,9 @@ impl Surroundings for Machine {
             // A look that was made after the failure is as good as another one. An older one serves if it knows every
             // socket, and if all that it says is still so.
             if at_boot_ns < look.boot_ns
-                || (inodes.iter().all(|inode| found.iter().any(|open| open.inode == *inode))
+                || (inodes
+                    .iter()
+                    .all(|inode| found.iter().any(|open| open.inode == *inode))
                     && found.iter().all(is_open))
             {
                 return found;

@@ -20,7 +20,9 @@ fn main() -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         anstream::eprintln!("portwatch: {}", chain(&error));
-        let log = error.downcast_ref::<BpfError>().and_then(BpfError::verifier_log);
+        let log = error
+            .downcast_ref::<BpfError>()
+            .and_then(BpfError::verifier_log);
         if let (true, Some(log)) = (cli.verbose, log) {
             anstream::eprintln!("{log}");
         }

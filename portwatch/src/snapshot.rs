@@ -25,7 +25,10 @@ pub fn open_sockets(port: u16) -> Vec<Descriptor> {
     };
     let processes: Vec<Process> = processes.flatten().collect();
     let bound = bound_sockets(&processes, port);
-    processes.iter().flat_map(|process| descriptors(process, &bound)).collect()
+    processes
+        .iter()
+        .flat_map(|process| descriptors(process, &bound))
+        .collect()
 }
 
 /// By inode. Each namespace is read once, through a process that is in it. A socket that is bound and does not listen is
@@ -34,18 +37,34 @@ fn bound_sockets(processes: &[Process], port: u16) -> HashMap<u64, Bound> {
     let mut seen = HashSet::new();
     let mut bound = HashMap::new();
     for process in processes {
-        let Some(netns) = netns(process) else { continue };
+        let Some(netns) = netns(process) else {
+            continue;
+        };
         if !seen.insert(netns) {
             continue;
         }
-        let tcp = process.tcp().into_iter().flatten().chain(process.tcp6().into_iter().flatten());
+        let tcp = process
+            .tcp()
+            .into_iter()
+            .flatten()
+            .chain(process.tcp6().into_iter().flatten());
         for entry in tcp {
-            let socket = Bound { port: entry.local_address.port(), netns };
+            let socket = Bound {
+                port: entry.local_address.port(),
+                netns,
+            };
             bound.insert(entry.inode, socket);
         }
-        let udp = process.udp().into_iter().flatten().chain(process.udp6().into_iter().flatten());
+        let udp = process
+            .udp()
+            .into_iter()
+            .flatten()
+            .chain(process.udp6().into_iter().flatten());
         for entry in udp {
-            let socket = Bound { port: entry.local_address.port(), netns };
+            let socket = Bound {
+                port: entry.local_address.port(),
+                netns,
+            };
             bound.insert(entry.inode, socket);
         }
     }
@@ -64,7 +83,9 @@ fn descriptors(process: &Process, bound: &HashMap<u64, Bound>) -> Vec<Descriptor
     };
     let ticks = procfs::ticks_per_second().max(1);
     let open = |fd: procfs::process::FDInfo| {
-        let FDTarget::Socket(inode) = fd.target else { return None };
+        let FDTarget::Socket(inode) = fd.target else {
+            return None;
+        };
         let socket = bound.get(&inode)?;
         Some(Descriptor {
             pid: u32::try_from(process.pid()).ok()?,
@@ -90,7 +111,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let open = open_sockets(port);
-        let own: Vec<_> = open.iter().filter(|open| open.pid == std::process::id()).collect();
+        let own: Vec<_> = open
+            .iter()
+            .filter(|open| open.pid == std::process::id())
+            .collect();
         assert_eq!(own.len(), 1, "{open:?}");
         assert_eq!(own[0].fd, u32::try_from(listener.as_raw_fd()).unwrap());
         assert_eq!(own[0].port, port);

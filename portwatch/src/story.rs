@@ -42,7 +42,13 @@ impl<S: Surroundings> Story<S> {
     /// A story that begins now.
     #[must_use]
     pub fn new(surroundings: S, clock: Clock) -> Self {
-        Self { world: World::default(), surroundings, clock, seq: 0, failures: BTreeMap::new() }
+        Self {
+            world: World::default(),
+            surroundings,
+            clock,
+            seq: 0,
+            failures: BTreeMap::new(),
+        }
     }
 
     /// What is asked about the rest of the machine.
@@ -78,7 +84,8 @@ impl<S: Surroundings> Story<S> {
             self.learn(open.pid, open.start_boot_ns, &open.comm);
             // Of several holders the oldest is the one that most likely made the socket.
             let older = self.world.sockets.get(open.inode).is_none_or(|known| {
-                self.start_of(known).is_none_or(|start| open.start_boot_ns < start)
+                self.start_of(known)
+                    .is_none_or(|start| open.start_boot_ns < start)
             });
             if older {
                 self.world.sockets.insert(open.inode, owner);
@@ -99,14 +106,21 @@ impl<S: Surroundings> Story<S> {
                 None
             }
             Event::Attempt(attempt) => Some(self.attempt(attempt, None)),
-            Event::Conflict(conflict) => Some(self.attempt(&conflict.attempt, Some(&conflict.walk))),
+            Event::Conflict(conflict) => {
+                Some(self.attempt(&conflict.attempt, Some(&conflict.walk)))
+            }
         }
     }
 
     /// Wraps a body, at a time of the kernel's clock.
     pub fn record(&mut self, boot_ns: u64, body: Body) -> Record {
         self.seq += 1;
-        Record { seq: self.seq, time: self.clock.rfc3339(boot_ns), boot_ns: Big(boot_ns), body }
+        Record {
+            seq: self.seq,
+            time: self.clock.rfc3339(boot_ns),
+            boot_ns: Big(boot_ns),
+            body,
+        }
     }
 
     fn process(&mut self, process: &raw_process::Process) {
@@ -127,7 +141,10 @@ impl<S: Surroundings> Story<S> {
     }
 
     fn count(&mut self, attempt: &Attempt) {
-        let verdict = attempt.failure.as_ref().and_then(|failure| failure.verdict.as_ref());
+        let verdict = attempt
+            .failure
+            .as_ref()
+            .and_then(|failure| failure.verdict.as_ref());
         if let Some(verdict) = verdict {
             *self.failures.entry(verdict.cause).or_default() += 1;
         }

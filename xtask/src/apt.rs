@@ -27,22 +27,20 @@ pub(crate) fn missing<'a>(packages: &[&'a str]) -> Vec<&'a str> {
     all.filter(|package| !is_installed(package)).collect()
 }
 
-/// Installs packages; looks for new versions only if they cannot be installed without. Their daemons do not start.
+/// Installs packages in today's versions. Their daemons do not start.
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
     say(format!("Installing {} ...", packages.join(" ")));
-    let _policy = Policy::forbid_starts()?;
-    let install = || {
-        let mut command = privileged("apt-get")?;
-        command.args(["install", "--yes", "--quiet", "--no-install-recommends"]);
-        run(command.args(packages))
-    };
-    if install().is_err() {
-        update()?;
-        install()?;
+    if let Err(error) = update() {
+        // A source that has nothing to do with this may be broken.
+        say(format!("warning: {error:#}"));
     }
+    let _policy = Policy::forbid_starts()?;
+    let mut command = privileged("apt-get")?;
+    command.args(["install", "--yes", "--quiet", "--no-install-recommends"]);
+    run(command.args(packages))?;
     disable_daemons(packages)
 }
 
@@ -66,11 +64,16 @@ fn privileged(program: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// The daemons were installed for their programs: they are not to run at the next boot either.
+/// The daemons were installed for their programs: they are not to run after the next boot either.
 fn disable_daemons(packages: &[&str]) -> Result<()> {
     for (package, service) in [("nginx-light", "nginx"), ("redis-server", "redis-server")] {
-        if packages.contains(&package) && which("systemctl").is_some() {
+        if !packages.contains(&package) {
+            continue;
+        }
+        if which("systemctl").is_some() {
             run(privileged("systemctl")?.args(["disable", "--quiet", service]))?;
+        } else {
+            run(privileged("update-rc.d")?.args([service, "disable"]))?;
         }
     }
     Ok(())

@@ -57,10 +57,10 @@ enum Command {
     /// Install what the tests run, then run them all; those that trace need root.
     #[command(after_help = TEST_EXAMPLES)]
     Test {
-        /// Only those that need neither root nor the network.
+        /// Only those beside the code, which need neither root nor anything installed.
         #[arg(long, conflicts_with = "live")]
         unit: bool,
-        /// Only those that trace.
+        /// Only those that run portwatch; to trace they need root.
         #[arg(long)]
         live: bool,
         /// Arguments for `cargo test`.
@@ -88,8 +88,8 @@ Examples:
 const TEST_EXAMPLES: &str = "\
 Examples:
   cargo xtask test                    all tests
-  cargo xtask test --unit             without root and network
-  cargo xtask test --live -- listen   the tests that trace, and of those the ones with this name";
+  cargo xtask test --unit             those that need neither root nor anything installed
+  cargo xtask test --live -- listen   those that run portwatch, and have this in their name";
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {

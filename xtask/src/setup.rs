@@ -13,6 +13,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("nginx", "nginx-light"),
     ("redis-server", "redis-server"),
     ("python3", "python3"),
+    ("node", "nodejs"),
     ("ip", "iproute2"),
     ("unshare", "util-linux"),
     // Kernels are compressed with one of these.
@@ -75,7 +76,8 @@ fn install_compiler() -> Result<Compiler> {
              and install bpf-linker from its releases; its LLVM must not be older than the compiler's."
         );
     }
-    apt::install(&apt::missing(COMPILER))?;
+    // Also where they are there, but too old.
+    apt::install(COMPILER)?;
     Compiler::find().context("the packages of the compiler are installed, but it is not found")
 }
 
@@ -89,7 +91,7 @@ fn install_bpf_linker(compiler: &Compiler) -> Result<()> {
         );
     }
     let llvm = format!("llvm-{major}-dev");
-    apt::install(&apt::missing(&[llvm.as_str(), "zlib1g-dev", "libzstd-dev"]))?;
+    apt::install(&apt::missing(&[llvm.as_str(), "g++"]))?;
     let prefix = output(Command::new(format!("llvm-config-{major}")).arg("--prefix"))?;
     say("Installing bpf-linker, which takes a minute or two ...");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

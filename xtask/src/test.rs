@@ -13,9 +13,9 @@ use crate::{kernels, setup};
 pub(crate) enum Which {
     /// Every one.
     All,
-    /// Those that need neither root nor the network.
+    /// Those beside the code.
     Unit,
-    /// Those that trace.
+    /// Those that run portwatch.
     Live,
 }
 

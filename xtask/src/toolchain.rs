@@ -11,6 +11,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{output, which};
 
+/// aya-ebpf and this workspace need Rust 1.88.
+const OLDEST_MINOR: u32 = 88;
+
 /// Everything that takes part in making the object.
 pub(crate) struct Toolchain {
     pub(crate) cargo: PathBuf,
@@ -67,13 +70,7 @@ impl Compiler {
     }
 
     fn new(cargo: PathBuf, rustc: PathBuf) -> Result<Self> {
-        // A surrounding rustup cargo would otherwise choose the toolchain of its proxies.
-        let mut command = Command::new(&rustc);
-        let sysroot = output(
-            command
-                .env_remove("RUSTUP_TOOLCHAIN")
-                .args(["--print", "sysroot"]),
-        )?;
+        let sysroot = output(Command::new(&rustc).args(["--print", "sysroot"]))?;
         let rust_src = Path::new(&sysroot).join("lib/rustlib/src/rust");
         if !rust_src.join("library/core/src/lib.rs").is_file() {
             bail!("{} is without the sources of core", rustc.display());
@@ -84,6 +81,12 @@ impl Compiler {
             line.map(str::to_owned)
                 .with_context(|| format!("{} -vV does not say {name}", rustc.display()))
         };
+        let release = field("release: ")?;
+        let minor = release.split('.').nth(1);
+        let minor = minor.and_then(|minor| minor.parse().ok());
+        if minor < Some(OLDEST_MINOR) {
+            bail!("{} is too old: {release}", rustc.display());
+        }
         Ok(Self {
             rust_src,
             version: field("rustc ")?,

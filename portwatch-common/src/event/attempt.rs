@@ -35,7 +35,9 @@ pub mod flag {
 
 /// Settings of the socket's network namespace that a verdict needs.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 pub struct Netns {
     /// First port of `ip_local_port_range` (or of the socket's own `IP_LOCAL_PORT_RANGE`).
     pub range_low: u16,
@@ -47,7 +49,11 @@ pub struct Netns {
 
 impl Netns {
     /// Nothing was read.
-    pub const NONE: Self = Self { range_low: 0, range_high: 0, unprivileged_port_start: 0 };
+    pub const NONE: Self = Self {
+        range_low: 0,
+        range_high: 0,
+        unprivileged_port_start: 0,
+    };
 }
 
 /// Length of a `sockaddr` that is kept: `sizeof(struct sockaddr_storage)`.
@@ -90,7 +96,9 @@ pub const CANDIDATES: usize = 16;
 
 /// A socket of the same port, and who it belongs to where that was recorded.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 pub struct Candidate {
     /// The socket.
     pub socket: socket::Socket,

@@ -6,7 +6,9 @@ use super::socket::Socket;
 
 /// A process that has a socket open.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 pub struct Holder {
     /// When the row was made: `CLOCK_BOOTTIME`, ns.
     pub boot_ns: u64,

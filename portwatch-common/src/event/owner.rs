@@ -18,7 +18,9 @@ pub mod role {
 /// The writer clears both keys, writes the rest, then sets them; a reader that sees both equal to the key that it looks
 /// for has a whole record. Another key means that the record was overwritten (counted as evicted).
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 pub struct Owner {
     /// The full key.
     pub key: u64,

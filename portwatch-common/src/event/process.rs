@@ -6,7 +6,9 @@ use super::Header;
 
 /// The task that made an attempt.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 pub struct Task {
     /// When the process (its leader thread) started: `CLOCK_BOOTTIME`, ns.
     pub start_boot_ns: u64,
@@ -77,7 +79,9 @@ pub struct Process {
 
 /// A process whose record was streamed has ended (its last thread exited).
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 pub struct Exit {
     /// The common header.
     pub header: Header,

@@ -66,7 +66,9 @@ pub mod flag {
 
 /// A socket's facts. A `TIME_WAIT` mini-socket has no uid, inode or protocol of its own; those are zero.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 pub struct Socket {
     /// Its address in the kernel: identity at one instant, recycled soon after. Never shown.
     pub sk: u64,

@@ -281,8 +281,7 @@ fn wanted(attempt: &Attempt) -> bool {
     }
     if config!(filter_comm) != 0 {
         let wanted = config!(comm);
-        if !is_equal(&attempt.task.comm, &wanted) && !is_equal(&attempt.task.leader_comm, &wanted)
-        {
+        if !is_equal(&attempt.task.comm, &wanted) && !is_equal(&attempt.task.leader_comm, &wanted) {
             return false;
         }
     }
@@ -321,7 +320,11 @@ fn namespace(sk: u64, net: u64, attempt: &mut Attempt) {
     if attempt.errno == 0 || net == 0 || !has!(net_port_range) {
         return;
     }
-    let own: u32 = if attempt.requested.family == AF_UNIX { 0 } else { read(sk, offset!(local_port_range)) };
+    let own: u32 = if attempt.requested.family == AF_UNIX {
+        0
+    } else {
+        read(sk, offset!(local_port_range))
+    };
     if own != 0 {
         attempt.netns.range_low = own as u16;
         attempt.netns.range_high = (own >> 16) as u16;
@@ -348,9 +351,8 @@ fn send(context: Context, work: &mut Work, sk: u64, net: u64) {
     let protocol = attempt.socket.protocol;
     let udp = protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE;
     let failed = attempt.errno != 0;
-    let walk = attempt.errno == EADDRINUSE
-        && is_inet(&attempt.socket)
-        && (udp || is_tcp(&attempt.socket));
+    let walk =
+        attempt.errno == EADDRINUSE && is_inet(&attempt.socket) && (udp || is_tcp(&attempt.socket));
     let port = attempt.requested.port;
     let mut len = size_of::<Attempt>();
     let mut kind = Kind::Attempt;

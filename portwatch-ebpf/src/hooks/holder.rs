@@ -89,5 +89,11 @@ fn describe(sk: u64, out: &mut Socket) -> bool {
 #[inline(always)]
 fn write(seq: *mut core::ffi::c_void, row: &Holder) {
     // SAFETY: the iterator's own file, and a whole row. When the file's buffer is full the kernel calls again.
-    let _ = unsafe { bpf_seq_write(seq.cast(), (&raw const *row).cast(), size_of::<Holder>() as u32) };
+    let _ = unsafe {
+        bpf_seq_write(
+            seq.cast(),
+            (&raw const *row).cast(),
+            size_of::<Holder>() as u32,
+        )
+    };
 }

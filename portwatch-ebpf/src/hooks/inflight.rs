@@ -69,7 +69,11 @@ impl Call {
         }
         // SAFETY: `len` is at most the size of the buffer; the helper cannot fault.
         let failed = unsafe {
-            bpf_probe_read_user(self.sockaddr.as_mut_ptr().cast(), len, self.user_address as *const _)
+            bpf_probe_read_user(
+                self.sockaddr.as_mut_ptr().cast(),
+                len,
+                self.user_address as *const _,
+            )
         };
         failed == 0
     }
@@ -88,7 +92,10 @@ impl Call {
     /// Remembers a call of the current thread.
     #[inline(always)]
     pub fn remember(&self) {
-        if IN_FLIGHT.insert(&bpf_get_current_pid_tgid(), self, 0).is_err() {
+        if IN_FLIGHT
+            .insert(&bpf_get_current_pid_tgid(), self, 0)
+            .is_err()
+        {
             emit::count(Counter::InflightFailed);
         }
     }

@@ -4,8 +4,7 @@
 //! `io_uring_complete` when its result is there and its file is still open.
 
 use aya_ebpf::{
-    helpers::generated::bpf_probe_read_kernel,
-    macros::btf_tracepoint,
+    helpers::generated::bpf_probe_read_kernel, macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
 use portwatch_common::{
@@ -89,7 +88,11 @@ fn address(req: u64, sk: u64, call: &mut Call) {
     };
     // SAFETY: the buffer has that length; the helper cannot fault.
     let failed = unsafe {
-        bpf_probe_read_kernel(call.sockaddr.as_mut_ptr().cast(), SOCKADDR_LEN as u32, at as *const _)
+        bpf_probe_read_kernel(
+            call.sockaddr.as_mut_ptr().cast(),
+            SOCKADDR_LEN as u32,
+            at as *const _,
+        )
     };
     if data == 0 || failed != 0 || call.family() != family {
         call.flags |= flag::ADDRESS_UNREAD;

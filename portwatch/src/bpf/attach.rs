@@ -62,15 +62,23 @@ pub fn attach(ebpf: &mut Ebpf) -> Result<Attached, BpfError> {
 }
 
 fn attach_all(ebpf: &mut Ebpf) -> Result<Attached, BpfError> {
-    let btf = Btf::from_sys_fs().map_err(|error| BpfError::kernel("reading the kernel's BTF", &error))?;
+    let btf =
+        Btf::from_sys_fs().map_err(|error| BpfError::kernel("reading the kernel's BTF", &error))?;
     let mut attached = Attached::default();
     for capability in CAPABILITIES {
         match attach_capability(ebpf, &btf, capability, &mut attached) {
             Ok(()) => {
-                let attached_points = capability.hooks.iter().map(|hook| hook.point.name()).collect();
+                let attached_points = capability
+                    .hooks
+                    .iter()
+                    .map(|hook| hook.point.name())
+                    .collect();
                 attached.hooks.insert(
                     capability.name.to_owned(),
-                    HookRecord { tier: tier(capability).to_owned(), attached: attached_points },
+                    HookRecord {
+                        tier: tier(capability).to_owned(),
+                        attached: attached_points,
+                    },
                 );
             }
             Err(error) if capability.required => return Err(error),
@@ -80,10 +88,12 @@ fn attach_all(ebpf: &mut Ebpf) -> Result<Attached, BpfError> {
             }),
         }
     }
-    attached.degraded.extend(TRACEPOINT_LIMITS.iter().map(|(what, why)| Degradation {
-        what: (*what).to_owned(),
-        why: (*why).to_owned(),
-    }));
+    attached
+        .degraded
+        .extend(TRACEPOINT_LIMITS.iter().map(|(what, why)| Degradation {
+            what: (*what).to_owned(),
+            why: (*why).to_owned(),
+        }));
     Ok(attached)
 }
 
@@ -108,7 +118,9 @@ fn attach_capability(
         }
     }
     attached.links.append(&mut links);
-    attached.programs.extend(capability.hooks.iter().map(|hook| hook.program));
+    attached
+        .programs
+        .extend(capability.hooks.iter().map(|hook| hook.program));
     Ok(())
 }
 
@@ -120,23 +132,31 @@ fn attach_hook(
 ) -> Result<Option<Link>, BpfError> {
     let what = format!("attaching {}", hook.point.name());
     let fail = |error: &(dyn std::error::Error + 'static)| BpfError::kernel(what.clone(), error);
-    let program = ebpf.program_mut(hook.program).ok_or_else(|| BpfError::Kernel {
-        what: what.clone(),
-        message: format!("the object has no program `{}`", hook.program),
-        log: None,
-    })?;
+    let program = ebpf
+        .program_mut(hook.program)
+        .ok_or_else(|| BpfError::Kernel {
+            what: what.clone(),
+            message: format!("the object has no program `{}`", hook.program),
+            log: None,
+        })?;
     match (hook.point, program) {
         (Point::Tracepoint(category, name), Program::TracePoint(program)) => {
             let program: &mut TracePoint = program;
             program.load().map_err(|error| fail(&error))?;
-            let id = program.attach(category, name).map_err(|error| fail(&error))?;
-            Ok(Some(Link::Tracepoint(program.take_link(id).map_err(|error| fail(&error))?)))
+            let id = program
+                .attach(category, name)
+                .map_err(|error| fail(&error))?;
+            Ok(Some(Link::Tracepoint(
+                program.take_link(id).map_err(|error| fail(&error))?,
+            )))
         }
         (Point::BtfTracepoint(name), Program::BtfTracePoint(program)) => {
             let program: &mut BtfTracePoint = program;
             program.load(name, btf).map_err(|error| fail(&error))?;
             let id = program.attach().map_err(|error| fail(&error))?;
-            Ok(Some(Link::BtfTracepoint(program.take_link(id).map_err(|error| fail(&error))?)))
+            Ok(Some(Link::BtfTracepoint(
+                program.take_link(id).map_err(|error| fail(&error))?,
+            )))
         }
         (Point::Iterator(name), Program::Iter(program)) => {
             let program: &mut Iter = program;

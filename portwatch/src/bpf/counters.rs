@@ -36,11 +36,12 @@ impl Reader {
     ///
     /// If the object has no such map.
     pub fn new(ebpf: &mut Ebpf) -> Result<Self, BpfError> {
-        let map = ebpf.take_map("COUNTERS").ok_or_else(|| missing("COUNTERS"))?;
-        Ok(Self(
-            PerCpuArray::try_from(map)
-                .map_err(|error| BpfError::kernel("opening the counters", &error))?,
-        ))
+        let map = ebpf
+            .take_map("COUNTERS")
+            .ok_or_else(|| missing("COUNTERS"))?;
+        Ok(Self(PerCpuArray::try_from(map).map_err(|error| {
+            BpfError::kernel("opening the counters", &error)
+        })?))
     }
 
     /// Sums over the CPUs.
@@ -85,7 +86,9 @@ impl Statistics {
             // aya does not pass this number on; the kernel also prints it here.
             let path = format!("/proc/self/fdinfo/{}", program.as_fd().as_raw_fd());
             let info = fs::read_to_string(path).ok()?;
-            let count = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+            let count = info
+                .lines()
+                .find_map(|line| line.strip_prefix("recursion_misses:"))?;
             count.trim().parse::<u64>().ok()
         };
         self.0.as_ref()?.iter().map(misses).sum()

@@ -66,7 +66,10 @@ pub enum BpfError {
 
 impl BpfError {
     /// Turns aya's error into one that says what to do.
-    pub(crate) fn kernel(what: impl Into<String>, error: &(dyn std::error::Error + 'static)) -> Self {
+    pub(crate) fn kernel(
+        what: impl Into<String>,
+        error: &(dyn std::error::Error + 'static),
+    ) -> Self {
         let what = what.into();
         let mut message = String::new();
         let mut log = None;

@@ -38,7 +38,9 @@ impl Holders {
     ///
     /// If the object lacks a map.
     pub fn new(mut ebpf: Ebpf) -> Result<Self, BpfError> {
-        let map = ebpf.take_map("HOLDER_PORT").ok_or_else(|| missing("HOLDER_PORT"))?;
+        let map = ebpf
+            .take_map("HOLDER_PORT")
+            .ok_or_else(|| missing("HOLDER_PORT"))?;
         let port =
             Array::try_from(map).map_err(|error| BpfError::kernel("opening a map", &error))?;
         Ok(Self { ebpf, port })
@@ -50,12 +52,16 @@ impl Holders {
     ///
     /// If the kernel refuses, or the program was not loaded.
     pub fn read(&mut self, port: u16) -> io::Result<Rows> {
-        self.port.set(0, u32::from(port), 0).map_err(io::Error::other)?;
+        self.port
+            .set(0, u32::from(port), 0)
+            .map_err(io::Error::other)?;
         let Some(Program::Iter(program)) = self.ebpf.program_mut(PROGRAM) else {
             return Err(io::Error::other("the object has no iterator"));
         };
         let mut bytes = Vec::new();
-        open(program).map_err(io::Error::other)?.read_to_end(&mut bytes)?;
+        open(program)
+            .map_err(io::Error::other)?
+            .read_to_end(&mut bytes)?;
         let mut rows = Rows::default();
         let mut rest = bytes.as_slice();
         while let Ok((row, tail)) = Holder::read_from_prefix(rest) {
@@ -73,5 +79,6 @@ impl Holders {
 fn open(program: &mut Iter) -> Result<std::fs::File, ProgramError> {
     let id = program.attach()?;
     let link = program.take_link(id)?;
-    link.into_file().map_err(|error| ProgramError::IOError(io::Error::other(error)))
+    link.into_file()
+        .map_err(|error| ProgramError::IOError(io::Error::other(error)))
 }

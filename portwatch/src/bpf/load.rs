@@ -42,12 +42,25 @@ pub struct Request<'a> {
 ///
 /// If it has no BTF, or lacks a member without which nothing can be traced.
 pub fn offsets() -> Result<Offsets, BpfError> {
-    let bytes = fs::read(KERNEL_BTF).map_err(|source| BpfError::NoBtf { path: KERNEL_BTF, source })?;
+    let bytes = fs::read(KERNEL_BTF).map_err(|source| BpfError::NoBtf {
+        path: KERNEL_BTF,
+        source,
+    })?;
     let btf = Btf::parse(&bytes).map_err(|error| BpfError::Btf(error.to_string()))?;
     let offsets = resolve(&btf).map_err(|error| BpfError::Btf(error.to_string()))?;
-    let widest = [offsets.skc_v6_rcv_saddr, offsets.skc_v6_daddr, offsets.skc_hash, offsets.skc_node];
-    if widest.iter().any(|&at| at != ABSENT && at + 16 > COMMON_LEN + 8) {
-        return Err(BpfError::Btf("struct sock_common is larger than portwatch reads".to_owned()));
+    let widest = [
+        offsets.skc_v6_rcv_saddr,
+        offsets.skc_v6_daddr,
+        offsets.skc_hash,
+        offsets.skc_node,
+    ];
+    if widest
+        .iter()
+        .any(|&at| at != ABSENT && at + 16 > COMMON_LEN + 8)
+    {
+        return Err(BpfError::Btf(
+            "struct sock_common is larger than portwatch reads".to_owned(),
+        ));
     }
     Ok(offsets)
 }
@@ -62,13 +75,19 @@ pub fn load(request: &Request<'_>, offsets: &Offsets) -> Result<Ebpf, BpfError> 
     let object = match request.object {
         None => OBJECT,
         Some(path) => {
-            read = fs::read(path)
-                .map_err(|source| BpfError::Object { path: path.to_owned(), source })?;
+            read = fs::read(path).map_err(|source| BpfError::Object {
+                path: path.to_owned(),
+                source,
+            })?;
             &read
         }
     };
     let config = kernel_config(request.config, offsets);
-    let level = if request.verbose { VerifierLogLevel::VERBOSE } else { VerifierLogLevel::DISABLE };
+    let level = if request.verbose {
+        VerifierLogLevel::VERBOSE
+    } else {
+        VerifierLogLevel::DISABLE
+    };
     EbpfLoader::new()
         .verifier_log_level(level | VerifierLogLevel::STATS)
         .override_global(ABI_SYMBOL, &ABI_VERSION, true)
@@ -92,9 +111,12 @@ fn kernel_config(mut config: Config, offsets: &Offsets) -> Config {
     // `struct local_ports` before 6.8: a seqlock, `int range[2]`, `bool warned` (20 bytes or more); since: `u32`, `bool`.
     config.port_range_packed = u32::from(offsets.local_ports_size <= 8);
     let mut count = 0;
-    for index in
-        [offsets.subsys_pids, offsets.subsys_memory, offsets.subsys_devices, offsets.subsys_cpu]
-    {
+    for index in [
+        offsets.subsys_pids,
+        offsets.subsys_memory,
+        offsets.subsys_devices,
+        offsets.subsys_cpu,
+    ] {
         if index != ABSENT {
             config.cgroup_subsys[count] = index;
             count += 1;

@@ -50,11 +50,17 @@ pub struct Capability {
 }
 
 const fn tracepoint(program: &'static str, category: &'static str, name: &'static str) -> Hook {
-    Hook { program, point: Point::Tracepoint(category, name) }
+    Hook {
+        program,
+        point: Point::Tracepoint(category, name),
+    }
 }
 
 const fn btf_tracepoint(program: &'static str, name: &'static str) -> Hook {
-    Hook { program, point: Point::BtfTracepoint(name) }
+    Hook {
+        program,
+        point: Point::BtfTracepoint(name),
+    }
 }
 
 /// Everything, in the order in which it is attached: who first, so that no attempt is seen without its process.
@@ -63,7 +69,10 @@ pub const CAPABILITIES: &[Capability] = &[
         name: "holders",
         what: "who has a socket open, in every namespace",
         required: false,
-        hooks: &[Hook { program: "holders", point: Point::Iterator("task_file") }],
+        hooks: &[Hook {
+            program: "holders",
+            point: Point::Iterator("task_file"),
+        }],
         lost: "holders are found through /proc: slower, and only in portwatch's own pid namespace",
     },
     Capability {
@@ -109,10 +118,22 @@ pub const CAPABILITIES: &[Capability] = &[
 
 /// What the tracepoint tier cannot know on any kernel: what, and why.
 pub const TRACEPOINT_LIMITS: &[(&str, &str)] = &[
-    ("32-bit binds", "the kernel's system call tracepoints leave out 32-bit compat calls on x86_64"),
-    ("binds inside the kernel", "no tracepoint sees them; such sockets are still named as blockers"),
-    ("UDP release", "no tracepoint sees a UDP socket give its port back"),
-    ("TIME_WAIT re-arm", "no tracepoint sees it: time left is a lower bound"),
+    (
+        "32-bit binds",
+        "the kernel's system call tracepoints leave out 32-bit compat calls on x86_64",
+    ),
+    (
+        "binds inside the kernel",
+        "no tracepoint sees them; such sockets are still named as blockers",
+    ),
+    (
+        "UDP release",
+        "no tracepoint sees a UDP socket give its port back",
+    ),
+    (
+        "TIME_WAIT re-arm",
+        "no tracepoint sees it: time left is a lower bound",
+    ),
     (
         "the instant of refusal",
         "the bind table is walked just after the refusal, not under the kernel's lock: certainty is \"walked\"",
@@ -128,7 +149,10 @@ mod tests {
         let last = CAPABILITIES.last().unwrap();
         assert!(last.required);
         let names: Vec<_> = last.hooks.iter().map(|hook| hook.program).collect();
-        assert_eq!(names, ["enter_bind", "exit_bind", "enter_listen", "exit_listen"]);
+        assert_eq!(
+            names,
+            ["enter_bind", "exit_bind", "enter_listen", "exit_listen"]
+        );
         assert_eq!(CAPABILITIES.iter().filter(|c| c.required).count(), 1);
     }
 }

@@ -24,7 +24,10 @@ impl Privileges {
     /// If `/proc` cannot be read.
     pub fn own() -> io::Result<Self> {
         let status = fs::read_to_string("/proc/self/status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap_or_default();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("CapEff:"))
+            .unwrap_or_default();
         let effective = u64::from_str_radix(line.trim(), 16).unwrap_or(0);
         Ok(Self { effective })
     }
@@ -60,8 +63,18 @@ mod tests {
 
     #[test]
     fn bpf_without_perfmon_does_not_suffice() {
-        assert!(Privileges { effective: CAP_SYS_ADMIN }.suffice());
-        assert!(Privileges { effective: CAP_BPF | CAP_PERFMON }.suffice());
+        assert!(
+            Privileges {
+                effective: CAP_SYS_ADMIN
+            }
+            .suffice()
+        );
+        assert!(
+            Privileges {
+                effective: CAP_BPF | CAP_PERFMON
+            }
+            .suffice()
+        );
         assert!(!Privileges { effective: CAP_BPF }.suffice());
         assert!(!Privileges { effective: 0 }.suffice());
     }

@@ -38,8 +38,20 @@ pub fn with<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, BpfError> {
     let private = || -> io::Result<T> {
         unshare(CloneFlags::CLONE_NEWNS)?;
         let nothing: Option<&str> = None;
-        mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)?;
-        mount(Some("tracefs"), PLACES[0], Some("tracefs"), MsFlags::empty(), nothing)?;
+        mount(
+            nothing,
+            "/",
+            nothing,
+            MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+            nothing,
+        )?;
+        mount(
+            Some("tracefs"),
+            PLACES[0],
+            Some("tracefs"),
+            MsFlags::empty(),
+            nothing,
+        )?;
         Ok(work())
     };
     thread::scope(|scope| scope.spawn(private).join())

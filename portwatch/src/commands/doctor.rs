@@ -8,7 +8,6 @@ use std::{
 };
 
 use anyhow::Result;
-use nix::sys::utsname::uname;
 use serde::Serialize;
 
 use crate::{
@@ -21,6 +20,7 @@ use crate::{
         tracefs,
     },
     cli::{DoctorArgs, FormatArg},
+    enrich::host::Host,
     model::record::{Degradation, Hook},
 };
 
@@ -64,15 +64,21 @@ pub fn run(args: &DoctorArgs, verbose: bool) -> Result<ExitCode> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
         _ => {}
     }
-    Ok(if findings.can_trace { ExitCode::SUCCESS } else { ExitCode::from(CANNOT_TRACE) })
+    Ok(if findings.can_trace {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(CANNOT_TRACE)
+    })
 }
 
 fn examine(args: &DoctorArgs, verbose: bool) -> Findings {
-    let name = uname().ok();
-    let text = |value: Option<&std::ffi::OsStr>| {
-        value.map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
-    };
-    let mut checks = vec![check_privileges(), check_lockdown(), check_tracefs(), check_btf()];
+    let host = Host::this();
+    let mut checks = vec![
+        check_privileges(),
+        check_lockdown(),
+        check_tracefs(),
+        check_btf(),
+    ];
     let mut hooks = BTreeMap::new();
     let mut degraded = Vec::new();
     match try_all(args, verbose) {
@@ -85,13 +91,17 @@ fn examine(args: &DoctorArgs, verbose: bool) -> Findings {
                 detail: "the kernel took the programs and attached them".to_owned(),
             });
         }
-        Err(error) => checks.push(Check { name: "hooks", ok: false, detail: error.to_string() }),
+        Err(error) => checks.push(Check {
+            name: "hooks",
+            ok: false,
+            detail: error.to_string(),
+        }),
     }
     let can_trace = hooks.contains_key("attempts");
     Findings {
         version: env!("CARGO_PKG_VERSION"),
-        kernel: text(name.as_ref().map(|name| name.release())),
-        arch: text(name.as_ref().map(|name| name.machine())),
+        kernel: host.kernel,
+        arch: host.arch,
         can_trace,
         checks,
         hooks,
@@ -103,8 +113,11 @@ fn examine(args: &DoctorArgs, verbose: bool) -> Findings {
 fn try_all(args: &DoctorArgs, verbose: bool) -> Result<attach::Attached, BpfError> {
     privileges::check()?;
     let offsets = load::offsets()?;
-    let request =
-        Request { object: args.bpf_object.as_deref(), verbose, ..Request::default() };
+    let request = Request {
+        object: args.bpf_object.as_deref(),
+        verbose,
+        ..Request::default()
+    };
     let mut ebpf = load::load(&request, &offsets)?;
     attach::attach(&mut ebpf)
 }
@@ -115,7 +128,11 @@ fn check_privileges() -> Check {
         (_, Err(error)) => (false, error.to_string()),
         (Err(error), Ok(())) => (false, format!("/proc/self/status cannot be read: {error}")),
     };
-    Check { name: "privileges", ok, detail }
+    Check {
+        name: "privileges",
+        ok,
+        detail,
+    }
 }
 
 fn check_lockdown() -> Check {
@@ -131,16 +148,27 @@ fn check_lockdown() -> Check {
         }
         Err(_) => (true, "no lockdown is reported (securityfs is not mounted, or the kernel has none)".to_owned()),
     };
-    Check { name: "lockdown", ok, detail }
+    Check {
+        name: "lockdown",
+        ok,
+        detail,
+    }
 }
 
 fn check_tracefs() -> Check {
     let (ok, detail) = match (tracefs::mounted(), tracefs::with(|| ())) {
         (Some(path), _) => (true, format!("mounted on {path}")),
-        (None, Ok(())) => (true, "not mounted; portwatch mounts it for itself while it attaches".to_owned()),
+        (None, Ok(())) => (
+            true,
+            "not mounted; portwatch mounts it for itself while it attaches".to_owned(),
+        ),
         (None, Err(error)) => (false, error.to_string()),
     };
-    Check { name: "tracefs", ok, detail }
+    Check {
+        name: "tracefs",
+        ok,
+        detail,
+    }
 }
 
 fn check_btf() -> Check {
@@ -150,13 +178,22 @@ fn check_btf() -> Check {
             ok: true,
             detail: format!("{KERNEL_BTF} describes everything that portwatch reads"),
         },
-        Err(error) => Check { name: "BTF", ok: false, detail: error.to_string() },
+        Err(error) => Check {
+            name: "BTF",
+            ok: false,
+            detail: error.to_string(),
+        },
     }
 }
 
 fn render(findings: &Findings, out: &mut String) -> std::fmt::Result {
     use std::fmt::Write;
-    let Findings { version, kernel, arch, .. } = findings;
+    let Findings {
+        version,
+        kernel,
+        arch,
+        ..
+    } = findings;
     writeln!(out, "portwatch {version} on Linux {kernel} {arch}\n")?;
     for check in &findings.checks {
         let mark = if check.ok { "ok" } else { "NO" };
@@ -167,8 +204,16 @@ fn render(findings: &Findings, out: &mut String) -> std::fmt::Result {
     }
     for capability in CAPABILITIES.iter().filter(|_| findings.can_trace) {
         match findings.hooks.get(capability.name) {
-            Some(hook) => writeln!(out, "  {:<11}  {:<11} {}", hook.tier, capability.name, capability.what)?,
-            None => writeln!(out, "  {:<11}  {:<11} {}", "-", capability.name, capability.lost)?,
+            Some(hook) => writeln!(
+                out,
+                "  {:<11}  {:<11} {}",
+                hook.tier, capability.name, capability.what
+            )?,
+            None => writeln!(
+                out,
+                "  {:<11}  {:<11} {}",
+                "-", capability.name, capability.lost
+            )?,
         }
     }
     if !findings.degraded.is_empty() {

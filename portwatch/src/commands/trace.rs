@@ -2,7 +2,6 @@
 
 mod child;
 mod filters;
-mod host;
 mod losses;
 mod prepare;
 mod pump;
@@ -23,6 +22,8 @@ use crate::cli::TraceArgs;
 /// If tracing cannot start, or records could not be written.
 pub fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     // One thread reads the ring and waits for signals; another one tells the story.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(session::run(args, verbose))
 }

@@ -46,6 +46,10 @@ pub struct SocketId {
 
 /// What the verdict used beside the options and the sockets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts of one record, independent of each other"
+)]
 pub struct Facts {
     /// When the call began: nanoseconds since boot; `None` when its entry was not seen.
     pub began_boot_ns: Option<Big>,

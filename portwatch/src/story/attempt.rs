@@ -46,7 +46,12 @@ pub(super) fn options(socket: &Socket) -> Vec<SocketOption> {
         (socket::flag::REUSEPORT_CB, SocketOption::ReusePortGroup),
         (socket::flag::V6ONLY, SocketOption::V6Only),
     ];
-    options.extend(flags.iter().filter(|(bit, _)| socket.flags & bit != 0).map(|(_, option)| *option));
+    options.extend(
+        flags
+            .iter()
+            .filter(|(bit, _)| socket.flags & bit != 0)
+            .map(|(_, option)| *option),
+    );
     options
 }
 
@@ -64,7 +69,11 @@ fn op(raw: &raw::Attempt) -> Op {
 }
 
 fn proto(raw: &raw::Attempt) -> Proto {
-    let family = if raw.socket.local.family == 0 { raw.requested.family } else { raw.socket.local.family };
+    let family = if raw.socket.local.family == 0 {
+        raw.requested.family
+    } else {
+        raw.socket.local.family
+    };
     if family == AF_UNIX {
         return Proto::Unix;
     }
@@ -92,7 +101,10 @@ fn unix_path(raw: &raw::Attempt) -> String {
         None => String::new(),
         Some(0) => format!("@{}", String::from_utf8_lossy(&path[1..])),
         Some(_) => {
-            let end = path.iter().position(|&byte| byte == 0).unwrap_or(path.len());
+            let end = path
+                .iter()
+                .position(|&byte| byte == 0)
+                .unwrap_or(path.len());
             String::from_utf8_lossy(&path[..end]).into_owned()
         }
     }
@@ -105,13 +117,20 @@ impl<S: Surroundings> Story<S> {
         let requested = ip(&raw.requested);
         let inet = requested.is_some();
         let unix = raw.requested.family == AF_UNIX && raw.op == raw::op::BIND;
-        let bound = known && matches!(socket.local.family, AF_INET | AF_INET6) && socket.local.port != 0;
+        let bound =
+            known && matches!(socket.local.family, AF_INET | AF_INET6) && socket.local.port != 0;
         Attempt {
             op: op(raw),
-            result: if raw.errno == 0 { "ok".to_owned() } else { errno_name(raw.errno) },
+            result: if raw.errno == 0 {
+                "ok".to_owned()
+            } else {
+                errno_name(raw.errno)
+            },
             errno: raw.errno,
             proto: proto(raw),
-            addr: requested.map(|addr| addr.to_string()).or_else(|| unix.then(|| unix_path(raw))),
+            addr: requested
+                .map(|addr| addr.to_string())
+                .or_else(|| unix.then(|| unix_path(raw))),
             port: inet.then_some(raw.requested.port),
             bound_port: bound.then_some(socket.local.port),
             netns: known.then_some(socket.netns),
@@ -129,7 +148,9 @@ impl<S: Surroundings> Story<S> {
     }
 
     pub(super) fn device(&mut self, index: u32, netns: u32) -> Option<String> {
-        (index != 0).then(|| self.surroundings.device(index, netns)).flatten()
+        (index != 0)
+            .then(|| self.surroundings.device(index, netns))
+            .flatten()
     }
 }
 

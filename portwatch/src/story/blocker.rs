@@ -27,19 +27,30 @@ impl<S: Surroundings> Story<S> {
             let len = (walk.candidates_len as usize).min(walk.candidates.len());
             &walk.candidates[..len]
         });
-        let inodes: Vec<u64> = kept.iter().filter_map(|kept| given(kept.socket.inode)).collect();
+        let inodes: Vec<u64> = kept
+            .iter()
+            .filter_map(|kept| given(kept.socket.inode))
+            .collect();
         let open = if inodes.is_empty() {
             Vec::new()
         } else {
             let (netns, port) = (raw.socket.netns, raw.requested.port);
-            self.surroundings.holders(netns, port, &inodes, raw.header.boot_ns)
+            self.surroundings
+                .holders(netns, port, &inodes, raw.header.boot_ns)
         };
         // An accepted connection has the port of its listener.
         let listened = kept.iter().any(|kept| kept.socket.state == state::LISTEN)
             || walk.is_some_and(|walk| walk.flags & walk::HAD_LISTENER != 0);
-        let blockers =
-            kept.iter().filter_map(|kept| self.blocker(raw, kept, &open, listened)).collect();
-        Failure { blockers, blocker_counts: walk.and_then(counts), verdict: None, episode: None }
+        let blockers = kept
+            .iter()
+            .filter_map(|kept| self.blocker(raw, kept, &open, listened))
+            .collect();
+        Failure {
+            blockers,
+            blocker_counts: walk.and_then(counts),
+            verdict: None,
+            episode: None,
+        }
     }
 
     fn blocker(
@@ -55,8 +66,13 @@ impl<S: Surroundings> Story<S> {
         let owner = self.owner(candidate, &holders);
         Some(Blocker {
             state: state_of(socket.state)?,
-            substate: (socket.state == state::TIME_WAIT).then(|| state_of(socket.substate)).flatten(),
-            local: Address { addr: ip(&socket.local)?, port: socket.local.port },
+            substate: (socket.state == state::TIME_WAIT)
+                .then(|| state_of(socket.substate))
+                .flatten(),
+            local: Address {
+                addr: ip(&socket.local)?,
+                port: socket.local.port,
+            },
             remote: remote(socket),
             options: options(socket),
             uid: (socket.flags & flag::UID_KNOWN != 0).then_some(socket.uid),
@@ -84,19 +100,26 @@ impl<S: Surroundings> Story<S> {
     fn holders(&mut self, socket: &Socket, open: &[Descriptor]) -> Vec<Holder> {
         open.iter()
             .filter(|open| open.inode == socket.inode && socket.inode != 0)
-            .map(|open| Holder { process: self.opener(open), fd: open.fd })
+            .map(|open| Holder {
+                process: self.opener(open),
+                fd: open.fd,
+            })
             .collect()
     }
 
     fn opener(&mut self, open: &Descriptor) -> Process {
         self.learn(open.pid, open.start_boot_ns, &open.comm);
         let key = Key::new(open.pid, open.start_boot_ns);
-        let mut process = self.world.processes.get(key).map_or_else(Process::default, |known| {
-            let mut process = known.process.clone();
-            // The name may have been changed since the image was recorded.
-            process.comm.clone_from(&open.comm);
-            process
-        });
+        let mut process = self
+            .world
+            .processes
+            .get(key)
+            .map_or_else(Process::default, |known| {
+                let mut process = known.process.clone();
+                // The name may have been changed since the image was recorded.
+                process.comm.clone_from(&open.comm);
+                process
+            });
         self.surroundings.complete(&mut process);
         process
     }
@@ -104,15 +127,31 @@ impl<S: Surroundings> Story<S> {
     /// Whose the socket is. Who got its port, as long as that process has it open or nobody has; else who has.
     fn owner(&mut self, candidate: &Candidate, holders: &[Holder]) -> Option<Owner> {
         if let Some((process, exited, source)) = self.recorded_owner(candidate) {
-            let holds = holders.iter().any(|holder| holder.process.is_same(&process));
+            let holds = holders
+                .iter()
+                .any(|holder| holder.process.is_same(&process));
             if holds || holders.is_empty() {
-                let alive = if holds { Some(true) } else { self.is_alive(&process, exited) };
-                return Some(Owner { process, alive, source });
+                let alive = if holds {
+                    Some(true)
+                } else {
+                    self.is_alive(&process, exited)
+                };
+                return Some(Owner {
+                    process,
+                    alive,
+                    source,
+                });
             }
         }
         // The oldest: a master before its workers.
-        let oldest = holders.iter().min_by_key(|holder| holder.process.start_boot_ns)?;
-        Some(Owner { process: oldest.process.clone(), alive: Some(true), source: Source::Iterator })
+        let oldest = holders
+            .iter()
+            .min_by_key(|holder| holder.process.start_boot_ns)?;
+        Some(Owner {
+            process: oldest.process.clone(),
+            alive: Some(true),
+            source: Source::Iterator,
+        })
     }
 
     /// Who got the port, and when that process ended, if it did.
@@ -165,7 +204,10 @@ fn connected_out(candidate: &Candidate, listened: bool) -> Option<bool> {
 
 fn remote(socket: &Socket) -> Option<Address> {
     let addr = ip(&socket.remote)?;
-    (socket.remote.port != 0).then_some(Address { addr, port: socket.remote.port })
+    (socket.remote.port != 0).then_some(Address {
+        addr,
+        port: socket.remote.port,
+    })
 }
 
 /// Made by the kernel for itself, or for a `struct socket` that never had a file.

@@ -27,7 +27,13 @@ pub struct Descriptor {
 pub trait Surroundings: Debug {
     /// Who has a socket open whose inode is among `inodes`, looked up now or a moment ago; `at_boot_ns` is when the
     /// question arose. `port` and `netns` narrow the search.
-    fn holders(&mut self, netns: u32, port: u16, inodes: &[u64], at_boot_ns: u64) -> Vec<Descriptor>;
+    fn holders(
+        &mut self,
+        netns: u32,
+        port: u16,
+        inodes: &[u64],
+        at_boot_ns: u64,
+    ) -> Vec<Descriptor>;
 
     /// A process that lives, with everything that is known of it; `None` if it is gone or is another one by now.
     fn process(&mut self, pid: u32, start_boot_ns: u64) -> Option<Process>;

@@ -86,7 +86,11 @@ fn task(pid: u32, start_s: u64, name: &str) -> Task {
 }
 
 fn endpoint(addr: Ipv4Addr, port: u16) -> Endpoint {
-    let mut endpoint = Endpoint { family: AF_INET, port, ..Endpoint::NONE };
+    let mut endpoint = Endpoint {
+        family: AF_INET,
+        port,
+        ..Endpoint::NONE
+    };
     endpoint.addr[..4].copy_from_slice(&addr.octets());
     endpoint
 }
@@ -108,7 +112,10 @@ fn socket(inode: u64, state: u8, port: u16) -> Socket {
 /// A bind of 0.0.0.0:8080 that takes a microsecond and ends at `at_s`.
 fn bind(task: Task, inode: u64, errno: u32, at_s: u64) -> raw::Attempt {
     let mut attempt = raw::Attempt::new_zeroed();
-    attempt.header = Header { boot_ns: at_s * SECOND, ..Header::default() };
+    attempt.header = Header {
+        boot_ns: at_s * SECOND,
+        ..Header::default()
+    };
     attempt.enter_ns = at_s * SECOND - 1000;
     attempt.task = task;
     attempt.op = raw::op::BIND;
@@ -132,7 +139,10 @@ fn refused(attempt: raw::Attempt, candidates: &[Candidate]) -> Event {
 }
 
 fn candidate(socket: Socket) -> Candidate {
-    Candidate { socket, owner: RawOwner::NONE }
+    Candidate {
+        socket,
+        owner: RawOwner::NONE,
+    }
 }
 
 /// A listener on 8080, bound by pid 10 ("server", started at 1 s) at 20 s.
@@ -147,7 +157,10 @@ fn bound_by_server() -> Candidate {
         comm: comm("server"),
         ..RawOwner::NONE
     };
-    Candidate { socket: socket(500, state::LISTEN, 8080), owner }
+    Candidate {
+        socket: socket(500, state::LISTEN, 8080),
+        owner,
+    }
 }
 
 fn attempt_of(story: &mut Story<Fake>, event: &Event) -> Attempt {
@@ -162,7 +175,11 @@ fn failure(attempt: &Attempt) -> &Failure {
 }
 
 fn primary(attempt: &Attempt) -> &Blocker {
-    failure(attempt).blockers.iter().find(|blocker| blocker.primary).unwrap()
+    failure(attempt)
+        .blockers
+        .iter()
+        .find(|blocker| blocker.primary)
+        .unwrap()
 }
 
 fn open(pid: u32, start_s: u64, inode: u64) -> Descriptor {
@@ -182,13 +199,25 @@ fn who_bound_the_port_is_named_with_the_time() {
     let mut story = story();
     story.surroundings().open = vec![open(10, 1, 500)];
     let listener = bound_by_server();
-    let attempt = attempt_of(&mut story, &refused(bind(task(11, 2, "late"), 501, 98, 30), &[listener]));
+    let attempt = attempt_of(
+        &mut story,
+        &refused(bind(task(11, 2, "late"), 501, 98, 30), &[listener]),
+    );
     let blocker = primary(&attempt);
     let owner = blocker.owner.as_ref().unwrap();
-    assert_eq!((owner.process.pid, owner.source, owner.alive), (10, Source::Observed, Some(true)));
-    assert_eq!(blocker.since.as_deref(), Some("1970-01-01T00:00:20.000000000Z"));
+    assert_eq!(
+        (owner.process.pid, owner.source, owner.alive),
+        (10, Source::Observed, Some(true))
+    );
+    assert_eq!(
+        blocker.since.as_deref(),
+        Some("1970-01-01T00:00:20.000000000Z")
+    );
     assert_eq!(blocker.holders.len(), 1);
-    assert_eq!(failure(&attempt).verdict.as_ref().unwrap().cause, Cause::LiveListener);
+    assert_eq!(
+        failure(&attempt).verdict.as_ref().unwrap().cause,
+        Cause::LiveListener
+    );
 }
 
 #[test]
@@ -197,7 +226,10 @@ fn a_holder_from_before_has_no_since_and_the_oldest_owns() {
     story.snapshot(&[open(21, 9, 500), open(20, 3, 500)]);
     story.surroundings().open = vec![open(21, 9, 500), open(20, 3, 500)];
     let listener = candidate(socket(500, state::LISTEN, 8080));
-    let attempt = attempt_of(&mut story, &refused(bind(task(11, 2, "late"), 501, 98, 30), &[listener]));
+    let attempt = attempt_of(
+        &mut story,
+        &refused(bind(task(11, 2, "late"), 501, 98, 30), &[listener]),
+    );
     let blocker = primary(&attempt);
     let owner = blocker.owner.as_ref().unwrap();
     assert_eq!((owner.process.pid, owner.source), (20, Source::Snapshot));
@@ -210,7 +242,10 @@ fn a_binder_that_has_passed_its_socket_on_does_not_own_it() {
     let mut story = story();
     story.surroundings().open = vec![open(30, 25, 500)];
     let listener = bound_by_server();
-    let attempt = attempt_of(&mut story, &refused(bind(task(11, 2, "late"), 501, 98, 30), &[listener]));
+    let attempt = attempt_of(
+        &mut story,
+        &refused(bind(task(11, 2, "late"), 501, 98, 30), &[listener]),
+    );
     let owner = primary(&attempt).owner.as_ref().unwrap();
     assert_eq!((owner.process.pid, owner.source), (30, Source::Iterator));
 }
@@ -222,11 +257,18 @@ fn an_owner_that_is_gone_keeps_its_name() {
     story.learn(10, SECOND, "server");
     let listener = bound_by_server();
     let event = refused(bind(task(11, 2, "late"), 501, 98, 30), &[listener]);
-    let exit = Exit { tgid: 10, start_boot_ns: SECOND, ..Exit::new_zeroed() };
+    let exit = Exit {
+        tgid: 10,
+        start_boot_ns: SECOND,
+        ..Exit::new_zeroed()
+    };
     story.event(&Event::Exit(exit));
     let attempt = attempt_of(&mut story, &event);
     let owner = primary(&attempt).owner.as_ref().unwrap();
-    assert_eq!((owner.process.comm.as_str(), owner.alive), ("server", Some(false)));
+    assert_eq!(
+        (owner.process.comm.as_str(), owner.alive),
+        ("server", Some(false))
+    );
 }
 
 #[test]
@@ -238,7 +280,10 @@ fn a_reused_pid_is_not_the_owner() {
     let event = refused(bind(task(11, 2, "late"), 501, 98, 30), &[listener]);
     let attempt = attempt_of(&mut story, &event);
     let owner = primary(&attempt).owner.as_ref().unwrap();
-    assert_eq!((owner.process.comm.as_str(), owner.alive), ("server", Some(false)));
+    assert_eq!(
+        (owner.process.comm.as_str(), owner.alive),
+        ("server", Some(false))
+    );
 }
 
 #[test]
@@ -248,8 +293,16 @@ fn what_came_after_the_attempt_began_is_never_blamed() {
     late.enter_ns = 10 * SECOND;
     let listener = bound_by_server();
     let attempt = attempt_of(&mut story, &refused(late, &[listener]));
-    assert!(failure(&attempt).blockers.iter().all(|blocker| blocker.came_later && !blocker.primary));
-    assert_eq!(failure(&attempt).verdict.as_ref().unwrap().cause, Cause::Unknown);
+    assert!(
+        failure(&attempt)
+            .blockers
+            .iter()
+            .all(|blocker| blocker.came_later && !blocker.primary)
+    );
+    assert_eq!(
+        failure(&attempt).verdict.as_ref().unwrap().cause,
+        Cause::Unknown
+    );
 }
 
 fn time_wait(connected: bool) -> Candidate {
@@ -262,11 +315,23 @@ fn time_wait(connected: bool) -> Candidate {
         remote: endpoint(Ipv4Addr::LOCALHOST, 40000),
         ..socket(0, state::TIME_WAIT, 8080)
     };
-    let socket = Socket { flags: flag::CONNECT_BIND_KNOWN, ..socket };
-    let mut owner = RawOwner { key: 77, key_again: 77, tgid: 10, ..RawOwner::NONE };
+    let socket = Socket {
+        flags: flag::CONNECT_BIND_KNOWN,
+        ..socket
+    };
+    let mut owner = RawOwner {
+        key: 77,
+        key_again: 77,
+        tgid: 10,
+        ..RawOwner::NONE
+    };
     owner.start_boot_ns = SECOND;
     owner.comm = comm("server");
-    owner.roles = if connected { role::CONNECTED | role::CLOSED } else { role::CLOSED };
+    owner.roles = if connected {
+        role::CONNECTED | role::CLOSED
+    } else {
+        role::CLOSED
+    };
     owner.since_ns = if connected { 15 * SECOND } else { 0 };
     owner.closed_ns = 18 * SECOND;
     Candidate { socket, owner }
@@ -284,8 +349,14 @@ fn a_time_wait_names_who_left_it_and_how_long_it_lasts() {
     assert_eq!(blocker.expires_in_ms, Some(41_000));
     assert_eq!(blocker.connected_out, Some(false));
     let owner = blocker.owner.as_ref().unwrap();
-    assert_eq!((owner.process.comm.as_str(), owner.alive), ("server", Some(false)));
-    assert_eq!(failure(&attempt).verdict.as_ref().unwrap().cause, Cause::TimeWait);
+    assert_eq!(
+        (owner.process.comm.as_str(), owner.alive),
+        ("server", Some(false))
+    );
+    assert_eq!(
+        failure(&attempt).verdict.as_ref().unwrap().cause,
+        Cause::TimeWait
+    );
 }
 
 #[test]
@@ -295,8 +366,14 @@ fn a_time_wait_of_a_client_is_told_from_one_of_a_server() {
     let attempt = attempt_of(&mut story, &event);
     let blocker = primary(&attempt);
     assert_eq!(blocker.connected_out, Some(true));
-    assert_eq!(blocker.since.as_deref(), Some("1970-01-01T00:00:15.000000000Z"));
-    assert_eq!(failure(&attempt).verdict.as_ref().unwrap().cause, Cause::EphemeralTimeWait);
+    assert_eq!(
+        blocker.since.as_deref(),
+        Some("1970-01-01T00:00:15.000000000Z")
+    );
+    assert_eq!(
+        failure(&attempt).verdict.as_ref().unwrap().cause,
+        Cause::EphemeralTimeWait
+    );
 }
 
 #[test]
@@ -311,7 +388,10 @@ fn without_proof_nothing_is_said_about_where_a_port_came_from() {
 fn unix_paths_are_told_as_they_were_asked_for() {
     let with = |path: &[u8]| {
         let mut attempt = bind(task(11, 2, "late"), 501, 98, 30);
-        attempt.requested = Endpoint { family: AF_UNIX, ..Endpoint::NONE };
+        attempt.requested = Endpoint {
+            family: AF_UNIX,
+            ..Endpoint::NONE
+        };
         attempt.socket.local = attempt.requested;
         attempt.addrlen = 2 + u32::try_from(path.len()).unwrap();
         attempt.sockaddr[2..2 + path.len()].copy_from_slice(path);

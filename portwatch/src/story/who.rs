@@ -14,7 +14,10 @@ use crate::{
 
 /// A name that the kernel keeps in a fixed field.
 pub(super) fn comm(bytes: &[u8; 16]) -> String {
-    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
@@ -23,7 +26,11 @@ pub(super) fn from_event(raw: &RawProcess) -> Process {
     let mut process = from_task(&raw.task);
     process.tid = None;
     process.exe = path(&raw.exe, raw.exe_len, raw.flags & flag::EXE_TRUNCATED != 0);
-    process.cgroup = path(&raw.cgroup, raw.cgroup_len, raw.flags & flag::CGROUP_TRUNCATED != 0);
+    process.cgroup = path(
+        &raw.cgroup,
+        raw.cgroup_len,
+        raw.flags & flag::CGROUP_TRUNCATED != 0,
+    );
     if raw.flags & flag::ARGV_UNREADABLE == 0 {
         let len = (raw.argv_len as usize).min(raw.argv.len());
         process.cmdline = arguments(&raw.argv[..len]);
@@ -69,7 +76,11 @@ fn path(names: &[u8], len: u32, truncated: bool) -> Option<String> {
         return None;
     }
     let mut path = String::new();
-    for name in names.split(|&byte| byte == 0).rev().filter(|name| !name.is_empty()) {
+    for name in names
+        .split(|&byte| byte == 0)
+        .rev()
+        .filter(|name| !name.is_empty())
+    {
         path.push('/');
         path.push_str(&String::from_utf8_lossy(name));
     }
@@ -122,17 +133,24 @@ impl<S: Surroundings> Story<S> {
         if self.world.processes.get(key).is_some() {
             return;
         }
-        let process = self.surroundings.process(pid, start_boot_ns).unwrap_or_else(|| Process {
-            pid,
-            comm: comm.to_owned(),
-            start_boot_ns: Some(Big(start_boot_ns)),
-            ..Process::default()
-        });
+        let process = self
+            .surroundings
+            .process(pid, start_boot_ns)
+            .unwrap_or_else(|| Process {
+                pid,
+                comm: comm.to_owned(),
+                start_boot_ns: Some(Big(start_boot_ns)),
+                ..Process::default()
+            });
         self.world.processes.insert(key, process);
     }
 
     pub(super) fn start_of(&mut self, key: Key) -> Option<u64> {
-        self.world.processes.get(key).and_then(|known| known.process.start_boot_ns).map(|start| start.0)
+        self.world
+            .processes
+            .get(key)
+            .and_then(|known| known.process.start_boot_ns)
+            .map(|start| start.0)
     }
 }
 
@@ -142,7 +160,10 @@ mod tests {
 
     #[test]
     fn a_path_is_put_together_from_the_inside_out() {
-        assert_eq!(path(b"python3\0bin\0usr\0", 16, false).as_deref(), Some("/usr/bin/python3"));
+        assert_eq!(
+            path(b"python3\0bin\0usr\0", 16, false).as_deref(),
+            Some("/usr/bin/python3")
+        );
         assert_eq!(path(b"", 0, false).as_deref(), Some("/"));
         assert_eq!(path(b"bin\0usr\0", 8, true), None);
         assert_eq!(path(b"bin\0us", 6, false), None);

@@ -8,7 +8,7 @@ use crate::model::{
 };
 
 use super::{
-    kind::Kind,
+    kind::{self, Kind},
     primary,
     reach::Reach,
     rule::{Call, Port, Transport},
@@ -33,6 +33,8 @@ pub(super) struct Other<'a> {
     pub(super) blocker: &'a Blocker,
     pub(super) side: Side,
     pub(super) kind: Kind,
+    /// The kernel picked its port for an outgoing connection.
+    pub(super) outgoing: bool,
 }
 
 impl Other<'_> {
@@ -53,6 +55,7 @@ impl<'a> Case<'a> {
             blocker,
             side: existing(blocker),
             kind: Kind::of(call.transport, blocker),
+            outgoing: kind::is_outgoing(call.transport, blocker),
         });
         let counts = failure.blocker_counts.as_ref();
         Self {

@@ -113,7 +113,7 @@ fn of(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
         Kind::Listener => of_listener(case, other),
         Kind::Bound => of_bound(case, other),
         Kind::Connection | Kind::Detached => of_connection(case, other),
-        Kind::TimeWait if other.blocker.connected_out == Some(true) => {
+        Kind::TimeWait if other.outgoing => {
             vec![Cause::EphemeralTimeWait]
         }
         Kind::TimeWait => vec![Cause::TimeWait],
@@ -165,7 +165,7 @@ fn of_connection(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
     let reachable = other.kind == Kind::Connection;
     [
         (orphan, Cause::OrphanConnection),
-        (blocker.connected_out == Some(true), Cause::EphemeralPort),
+        (other.outgoing, Cause::EphemeralPort),
         (lingers, Cause::LingeringConnection),
         (blocker.clause == Clause::UsersDiffer, Cause::ReuseportUid),
         (

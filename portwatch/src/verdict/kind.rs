@@ -24,13 +24,23 @@ impl Kind {
         match (blocker.state, transport) {
             (State::TimeWait, _) => Self::TimeWait,
             (State::Listen, _) => Self::Listener,
-            (_, Transport::Udp) if blocker.connected_out == Some(true) => Self::Connection,
+            (_, Transport::Udp) if is_outgoing(transport, blocker) => Self::Connection,
             (_, Transport::Udp) => Self::Listener,
             (State::Bound, Transport::Tcp) => Self::Bound,
             _ if is_detached(blocker) => Self::Detached,
             _ => Self::Connection,
         }
     }
+}
+
+/// True if the kernel picked the port for an outgoing connection.
+///
+/// A connected UDP socket whose program chose no port is that too: nothing accepts UDP connections.
+pub(super) fn is_outgoing(transport: Transport, blocker: &Blocker) -> bool {
+    blocker.connected_out == Some(true)
+        || (transport == Transport::Udp
+            && blocker.state == State::Established
+            && blocker.port_bound == Some(false))
 }
 
 fn is_detached(blocker: &Blocker) -> bool {

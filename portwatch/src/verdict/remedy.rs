@@ -11,7 +11,6 @@ mod sockets;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::model::{
-    attempt::Blocker,
     socket::{Side, State},
     verdict::Cause,
 };
@@ -215,7 +214,7 @@ impl Change {
             Self::ReusePortOnOthers => side.reuseport = true,
             Self::OneUser => side.uid = Some(0),
             // What it has accepted has inherited the option. An outgoing connection has its own.
-            Self::V6OnlyOnOthers if other.blocker.connected_out != Some(true) => side.v6only = true,
+            Self::V6OnlyOnOthers if !other.outgoing => side.v6only = true,
             Self::SpecificOthers if is_closable(case, other) && is_wildcard(side.addr) => {
                 side.addr = unused(case, side.addr);
             }
@@ -246,18 +245,13 @@ pub(super) fn is_closable(case: &Case<'_>, other: &Other<'_>) -> bool {
 /// True if the sockets in the way could have set `SO_REUSEPORT`: no client does, nor the kernel.
 fn can_share(case: &Case<'_>) -> bool {
     !case.uncleared().any(|other| {
-        let Blocker {
-            connected_out,
-            kernel_socket,
-            ..
-        } = other.blocker;
-        *kernel_socket || (*connected_out == Some(true) && other.kind != Kind::Listener)
+        other.blocker.kernel_socket || (other.outgoing && other.kind != Kind::Listener)
     })
 }
 
 fn has_client_time_wait(case: &Case<'_>) -> bool {
     case.uncleared()
-        .any(|other| other.kind == Kind::TimeWait && other.blocker.connected_out == Some(true))
+        .any(|other| other.kind == Kind::TimeWait && other.outgoing)
 }
 
 fn is_wildcard(addr: IpAddr) -> bool {

@@ -21,7 +21,10 @@ impl Key {
     /// From `CLOCK_BOOTTIME` nanoseconds.
     #[must_use]
     pub const fn new(pid: u32, start_boot_ns: u64) -> Self {
-        Self { pid, start_tick: start_boot_ns / 10_000_000 }
+        Self {
+            pid,
+            start_tick: start_boot_ns / 10_000_000,
+        }
     }
 }
 
@@ -51,12 +54,18 @@ impl Processes {
     /// Remembers so many processes.
     #[must_use]
     pub fn with_capacity(capacity: NonZeroUsize) -> Self {
-        Self { known: LruCache::new(capacity), evicted: 0 }
+        Self {
+            known: LruCache::new(capacity),
+            evicted: 0,
+        }
     }
 
     /// Remembers a process, in place of what was known of it.
     pub fn insert(&mut self, key: Key, process: Process) {
-        let known = Known { process, exited_boot_ns: None };
+        let known = Known {
+            process,
+            exited_boot_ns: None,
+        };
         if let Some((old, _)) = self.known.push(key, known)
             && old != key
         {
@@ -88,7 +97,10 @@ mod tests {
     use super::*;
 
     fn named(comm: &str) -> Process {
-        Process { comm: comm.to_owned(), ..Process::default() }
+        Process {
+            comm: comm.to_owned(),
+            ..Process::default()
+        }
     }
 
     #[test]
@@ -98,8 +110,17 @@ mod tests {
         processes.exited(Key::new(7, 1_000_000_000), 5);
         processes.insert(Key::new(7, 2_000_000_000), named("new"));
         let old = processes.get(Key::new(7, 1_004_000_000)).unwrap();
-        assert_eq!((old.process.comm.as_str(), old.exited_boot_ns), ("old", Some(5)));
-        assert_eq!(processes.get(Key::new(7, 2_000_000_000)).unwrap().exited_boot_ns, None);
+        assert_eq!(
+            (old.process.comm.as_str(), old.exited_boot_ns),
+            ("old", Some(5))
+        );
+        assert_eq!(
+            processes
+                .get(Key::new(7, 2_000_000_000))
+                .unwrap()
+                .exited_boot_ns,
+            None
+        );
     }
 
     #[test]

@@ -19,7 +19,10 @@ pub struct Sockets {
 impl Default for Sockets {
     fn default() -> Self {
         let capacity = NonZeroUsize::new(CAPACITY).unwrap_or(NonZeroUsize::MIN);
-        Self { owners: LruCache::new(capacity), evicted: 0 }
+        Self {
+            owners: LruCache::new(capacity),
+            evicted: 0,
+        }
     }
 }
 

@@ -16,14 +16,21 @@ pub(super) fn spawn(command: &[OsString]) -> Result<Option<Child>, NotStarted> {
     let Some((program, arguments)) = command.split_first() else {
         return Ok(None);
     };
-    Command::new(program).args(arguments).spawn().map(Some).map_err(|error| {
-        let name = program.to_string_lossy().into_owned();
-        let (status, advice) = match error.kind() {
-            io::ErrorKind::NotFound => (127, "check its name and PATH"),
-            _ => (126, "check that it is a program and may be executed"),
-        };
-        NotStarted { status, error: anyhow!("cannot run `{name}`: {error}; {advice}") }
-    })
+    Command::new(program)
+        .args(arguments)
+        .spawn()
+        .map(Some)
+        .map_err(|error| {
+            let name = program.to_string_lossy().into_owned();
+            let (status, advice) = match error.kind() {
+                io::ErrorKind::NotFound => (127, "check its name and PATH"),
+                _ => (126, "check that it is a program and may be executed"),
+            };
+            NotStarted {
+                status,
+                error: anyhow!("cannot run `{name}`: {error}; {advice}"),
+            }
+        })
 }
 
 /// Waits for the command; for ever if there is none.
@@ -36,6 +43,8 @@ pub(super) async fn wait(child: &mut Option<Child>) -> io::Result<ExitStatus> {
 
 /// What a shell would return for it.
 pub(super) fn code(status: ExitStatus) -> u8 {
-    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    let code = status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     u8::try_from(code & 0xff).unwrap_or(u8::MAX)
 }

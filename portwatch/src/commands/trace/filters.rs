@@ -11,8 +11,15 @@ use crate::{
 
 /// For the object's `.rodata`.
 pub(super) fn config(args: &TraceArgs) -> Config {
-    let mut config = Config { filter_ports: u32::from(!args.ports.is_empty()), ..Config::NONE };
-    config.filter_protos = args.proto.iter().map(|proto| bit(*proto)).fold(0, |all, bit| all | bit);
+    let mut config = Config {
+        filter_ports: u32::from(!args.ports.is_empty()),
+        ..Config::NONE
+    };
+    config.filter_protos = args
+        .proto
+        .iter()
+        .map(|proto| bit(*proto))
+        .fold(0, |all, bit| all | bit);
     config.filter_tgid = args.pid.unwrap_or(0);
     config.failures_only = u32::from(args.failures);
     if let Some(comm) = &args.comm {
@@ -34,11 +41,20 @@ fn bit(proto: ProtoArg) -> u32 {
 
 /// For the bitmap of ports.
 pub(super) fn set_ports(ebpf: &mut Ebpf, ports: &[PortRange]) -> Result<(), BpfError> {
-    let fail = |error: &(dyn std::error::Error + 'static)| BpfError::kernel("setting the ports to trace", error);
-    let Some(map) = ebpf.map_mut("PORTS") else { return Ok(()) };
+    let fail = |error: &(dyn std::error::Error + 'static)| {
+        BpfError::kernel("setting the ports to trace", error)
+    };
+    let Some(map) = ebpf.map_mut("PORTS") else {
+        return Ok(());
+    };
     let mut map: Array<_, u64> = Array::try_from(map).map_err(|error| fail(&error))?;
-    for (index, word) in bitmap(ports).iter().enumerate().filter(|(_, word)| **word != 0) {
-        map.set(u32::try_from(index).unwrap_or(u32::MAX), word, 0).map_err(|error| fail(&error))?;
+    for (index, word) in bitmap(ports)
+        .iter()
+        .enumerate()
+        .filter(|(_, word)| **word != 0)
+    {
+        map.set(u32::try_from(index).unwrap_or(u32::MAX), word, 0)
+            .map_err(|error| fail(&error))?;
     }
     Ok(())
 }
@@ -55,7 +71,11 @@ fn bitmap(ports: &[PortRange]) -> Vec<u64> {
 pub(super) fn record(args: &TraceArgs) -> Filters {
     let name = |proto: &ProtoArg| format!("{proto:?}").to_lowercase();
     Filters {
-        ports: args.ports.iter().map(|range| [range.first, range.last]).collect(),
+        ports: args
+            .ports
+            .iter()
+            .map(|range| [range.first, range.last])
+            .collect(),
         proto: args.proto.iter().map(name).collect(),
         pid: args.pid,
         comm: args.comm.clone(),
@@ -69,7 +89,16 @@ mod tests {
 
     #[test]
     fn a_range_sets_both_of_its_ends() {
-        let words = bitmap(&[PortRange { first: 63, last: 65 }, PortRange { first: 65_535, last: 65_535 }]);
+        let words = bitmap(&[
+            PortRange {
+                first: 63,
+                last: 65,
+            },
+            PortRange {
+                first: 65_535,
+                last: 65_535,
+            },
+        ]);
         assert_eq!((words[0], words[1], words[1023]), (1 << 63, 0b11, 1 << 63));
         assert_eq!(words.iter().map(|word| word.count_ones()).sum::<u32>(), 4);
     }

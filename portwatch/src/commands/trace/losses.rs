@@ -27,7 +27,11 @@ pub(super) struct Losses<'a> {
 
 impl<'a> Losses<'a> {
     pub(super) fn new(counters: &'a Reader) -> Self {
-        Self { counters, before: Totals::default(), looked_boot_ns: boot_now().unwrap_or(0) }
+        Self {
+            counters,
+            before: Totals::default(),
+            looked_boot_ns: boot_now().unwrap_or(0),
+        }
     }
 
     /// Tells of every loss since the last look.
@@ -37,7 +41,11 @@ impl<'a> Losses<'a> {
             let count = totals.get(counter) - self.before.get(counter);
             if count > 0 {
                 // When the teller is gone, tracing is about to end.
-                let _ = teller.send(Message::Lost { kind, count, from_boot_ns: self.looked_boot_ns });
+                let _ = teller.send(Message::Lost {
+                    kind,
+                    count,
+                    from_boot_ns: self.looked_boot_ns,
+                });
             }
         }
         self.before = totals;

@@ -32,14 +32,22 @@ const TCP: [u16; 2] = [6, 262];
 
 /// Opens what records are written to.
 pub(super) fn sink(args: &TraceArgs) -> Result<Sink> {
-    let default = if args.output.is_some() { FormatArg::Json } else { FormatArg::Text };
+    let default = if args.output.is_some() {
+        FormatArg::Json
+    } else {
+        FormatArg::Text
+    };
     let format = match args.format.unwrap_or(default) {
         FormatArg::Json => Format::Json,
         FormatArg::Text => Format::Text(Text::new(theme(args), TimeZone::system())),
     };
     match &args.output {
         Some(path) => {
-            let exists = if args.append { IfExists::Append } else { IfExists::Refuse };
+            let exists = if args.append {
+                IfExists::Append
+            } else {
+                IfExists::Refuse
+            };
             Ok(Sink::file(format, path, exists)?)
         }
         None => Sink::stdout(format).context("opening standard output"),
@@ -57,9 +65,15 @@ fn theme(args: &TraceArgs) -> Theme {
 /// Takes the snapshot, and makes the story that begins with it.
 pub(super) fn story(mut ebpf: Ebpf, attached: &Attached) -> Result<Story<Machine>> {
     let index = ebpf.take_map("PORT_INDEX");
-    let holders = if attached.has_holders { Some(Holders::new(ebpf)?) } else { None };
+    let holders = if attached.has_holders {
+        Some(Holders::new(ebpf)?)
+    } else {
+        None
+    };
     let mut machine = Machine::new(holders).context("looking through the open sockets")?;
-    let open = machine.open_sockets(0).context("looking through the open sockets")?;
+    let open = machine
+        .open_sockets(0)
+        .context("looking through the open sockets")?;
     if let Some(index) = index {
         fill_index(index, &open.rows)?;
     }
@@ -73,7 +87,10 @@ pub(super) fn story(mut ebpf: Ebpf, attached: &Attached) -> Result<Story<Machine
 fn fill_index(index: Map, rows: &[Holder]) -> Result<()> {
     let mut index: HashMap<_, [u32; 2], [u64; 1 + INDEX_WAYS]> = HashMap::try_from(index)?;
     let mut ports: StdHashMap<[u32; 2], (u64, Vec<u64>)> = StdHashMap::new();
-    for Holder { socket, boot_ns, .. } in rows {
+    for Holder {
+        socket, boot_ns, ..
+    } in rows
+    {
         if TCP.contains(&socket.protocol) && matches!(socket.state, state::LISTEN | state::CLOSE) {
             let port = [socket.netns, u32::from(socket.local.port)];
             let (listened_ns, sockets) = ports.entry(port).or_default();
@@ -88,7 +105,10 @@ fn fill_index(index: Map, rows: &[Holder]) -> Result<()> {
     for (port, (listened_ns, sockets)) in ports {
         let mut entry = [0; 1 + INDEX_WAYS];
         entry[0] = listened_ns;
-        entry[1..].iter_mut().zip(sockets).for_each(|(way, socket)| *way = socket);
+        entry[1..]
+            .iter_mut()
+            .zip(sockets)
+            .for_each(|(way, socket)| *way = socket);
         // Best effort: without the index a listener may hide in a very full bucket.
         let _ = index.insert(port, entry, 0);
     }

@@ -27,7 +27,16 @@ impl Pump {
             // The channel has room for exactly so many.
             let _ = give_back.try_send(Vec::with_capacity(CHUNK_BYTES));
         }
-        (Self { ring, free, teller, chunk: None, behind: true }, give_back)
+        (
+            Self {
+                ring,
+                free,
+                teller,
+                chunk: None,
+                behind: true,
+            },
+            give_back,
+        )
     }
 
     /// Waits until there is something to do, and does it. Cancel safe: a chunk in hand is kept.
@@ -56,7 +65,9 @@ impl Pump {
     }
 
     fn drain(&mut self) {
-        let Some(mut chunk) = self.chunk.take() else { return };
+        let Some(mut chunk) = self.chunk.take() else {
+            return;
+        };
         let emptied = self.ring.drain(&mut chunk);
         self.behind = !emptied;
         if chunk.is_empty() {

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     child::{self, NotStarted},
-    filters, host,
+    filters,
     losses::Losses,
     prepare,
     pump::Pump,
@@ -31,7 +31,8 @@ use crate::{
         ring::Reader,
     },
     cli::TraceArgs,
-    model::record::Body,
+    enrich::host::Host,
+    model::record::{Body, Start},
 };
 
 /// How often losses are looked for.
@@ -63,15 +64,24 @@ pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
         remaining: args.count,
         enough: Some(enough),
     };
-    let start = host::start(&attached, filters::record(args));
-    teller.tell(Body::Start(Box::new(start)));
+    teller.tell(Body::Start(Box::new(start(&attached, args))));
     teller.flush();
     let (mut pump, chunks) = Pump::new(ring, messages.clone());
-    let thread = teller.spawn(receiver, chunks).context("starting the teller's thread")?;
+    let thread = teller
+        .spawn(receiver, chunks)
+        .context("starting the teller's thread")?;
     announce(&attached);
 
     let mut losses = Losses::new(&counters);
-    let ending = trace(args, &mut pump, &messages, &mut losses, &mut signals, wait_enough).await;
+    let ending = trace(
+        args,
+        &mut pump,
+        &messages,
+        &mut losses,
+        &mut signals,
+        wait_enough,
+    )
+    .await;
 
     attached.detach();
     counters::wait_for_running_programs();
@@ -82,8 +92,10 @@ pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     // A teller that is gone has told why.
     let _ = messages.send(Message::Finish { totals, missed });
     drop((messages, pump));
-    let ended = thread.join().map_err(|_| anyhow!("the teller's thread panicked"))?;
-    conclude(args, ended, ending?)
+    let ended = thread
+        .join()
+        .map_err(|_| anyhow!("the teller's thread panicked"))?;
+    conclude(args, &ended, ending?)
 }
 
 /// Why tracing ended.
@@ -135,10 +147,27 @@ async fn trace(
     }
 }
 
+fn start(attached: &Attached, args: &TraceArgs) -> Start {
+    let host = Host::this();
+    Start {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        host: host.name,
+        boot_id: host.boot_id,
+        kernel: host.kernel,
+        arch: host.arch,
+        hooks: attached.hooks.clone(),
+        degraded: attached.degraded.clone(),
+        filters: filters::record(args),
+    }
+}
+
 /// On standard error: what began, and what is missing.
 fn announce(attached: &Attached) {
-    let lost: Vec<&str> =
-        attached.degraded.iter().map(|lost| lost.what.as_str()).collect();
+    let lost: Vec<&str> = attached
+        .degraded
+        .iter()
+        .map(|lost| lost.what.as_str())
+        .collect();
     anstream::eprintln!(
         "tracing bind and listen on this host, in every network namespace; not to be known here: {} (see `portwatch doctor`)",
         lost.join(", ")
@@ -146,7 +175,7 @@ fn announce(attached: &Attached) {
 }
 
 /// The last words, and the exit status.
-fn conclude(args: &TraceArgs, ended: Ended, ending: Ending) -> Result<ExitCode> {
+fn conclude(args: &TraceArgs, ended: &Ended, ending: Ending) -> Result<ExitCode> {
     if let (Some(path), Some(stop)) = (&args.output, &ended.stop) {
         anstream::eprintln!(
             "portwatch: {} attempts seen, {} written to {}, {} lost",

@@ -94,7 +94,11 @@ impl Teller {
                         // The channel has room for every chunk there is; closed, the pump needs none.
                         let _ = chunks.try_send(chunk);
                     }
-                    Message::Lost { kind, count, from_boot_ns } => self.lost(kind, count, from_boot_ns),
+                    Message::Lost {
+                        kind,
+                        count,
+                        from_boot_ns,
+                    } => self.lost(kind, count, from_boot_ns),
                     Message::Finish { totals, missed } => {
                         stop = Some(self.finish(&totals, missed));
                         break;
@@ -102,7 +106,10 @@ impl Teller {
                 }
                 self.flush();
             }
-            Ended { stop, dropped: self.sink.dropped() }
+            Ended {
+                stop,
+                dropped: self.sink.dropped(),
+            }
         })
     }
 
@@ -111,11 +118,15 @@ impl Teller {
             let event = match event {
                 Ok(event) => event,
                 Err(error) => {
-                    anstream::eprintln!("portwatch: the kernel side sent {error}; it is passed over");
+                    anstream::eprintln!(
+                        "portwatch: the kernel side sent {error}; it is passed over"
+                    );
                     continue;
                 }
             };
-            let Some(record) = self.story.event(&event) else { continue };
+            let Some(record) = self.story.event(&event) else {
+                continue;
+            };
             match &mut self.remaining {
                 Some(0) => continue,
                 Some(remaining) => *remaining -= 1,
@@ -133,7 +144,12 @@ impl Teller {
         let clock = self.story.clock();
         let to = clock.rfc3339(boot_now().unwrap_or(from_boot_ns));
         let from = clock.rfc3339(from_boot_ns);
-        self.tell(Body::Lost(Lost { kind: kind.to_owned(), count, from, to }));
+        self.tell(Body::Lost(Lost {
+            kind: kind.to_owned(),
+            count,
+            from,
+            to,
+        }));
     }
 
     fn finish(&mut self, totals: &Totals, missed: Option<u64>) -> Stop {
@@ -161,7 +177,9 @@ impl Teller {
             Outcome::Closed => self.end(),
             Outcome::Failed(error) => anstream::eprintln!("portwatch: {error}"),
             Outcome::Recovered { dropped } => {
-                anstream::eprintln!("portwatch: writing works again; {dropped} records are missing");
+                anstream::eprintln!(
+                    "portwatch: writing works again; {dropped} records are missing"
+                );
             }
         }
     }

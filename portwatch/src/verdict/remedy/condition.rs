@@ -1,6 +1,6 @@
 //! What this very call would have succeeded with: each text completes "it would have succeeded if".
 
-use crate::verdict::{case::Case, rule::Transport};
+use crate::verdict::{case::Case, kind::Kind, rule::Transport};
 
 use super::{
     Change, Counterfactual,
@@ -108,12 +108,12 @@ fn reuse_port(case: &Case<'_>, found: &Counterfactual) -> String {
 }
 
 fn one_user(case: &Case<'_>) -> String {
-    match case.primary().and_then(|primary| primary.blocker.uid) {
-        Some(uid)
-            if case
-                .uncleared()
-                .all(|other| other.blocker.uid.is_none_or(|theirs| theirs == uid)) =>
-        {
+    let mut uids = case
+        .uncleared()
+        .filter(|other| other.kind != Kind::TimeWait)
+        .map(|other| other.side.uid);
+    match uids.next().flatten() {
+        Some(uid) if uids.all(|other| other == Some(uid)) => {
             format!("the new socket were made by uid {uid} too")
         }
         _ => "all these sockets were made by one user".to_owned(),

@@ -44,7 +44,7 @@ fn reserve(case: &Case<'_>, causes: &[Cause]) -> Option<String> {
     let pickable = (first..=last).contains(&port) && facts.port_reserved == Some(false);
     (pickable && causes.iter().any(client)).then(|| {
         format!(
-            "add {port} to net.ipv4.ip_local_reserved_ports, so that connect() does not pick it again, \
+            "add {port} to net.ipv4.ip_local_reserved_ports, so that the kernel does not pick it again, \
              or use a port outside {first}-{last}"
         )
     })

@@ -29,7 +29,7 @@ impl Options {
     pub(super) fn of(other: &Other<'_>) -> Self {
         match other.kind {
             Kind::Listener | Kind::Bound => Self::Own,
-            _ if other.blocker.connected_out == Some(true) => Self::Client,
+            _ if other.outgoing => Self::Client,
             Kind::Connection if other.blocker.port_bound == Some(true) => Self::Own,
             Kind::Connection | Kind::Detached | Kind::TimeWait => Self::Copied,
         }

@@ -125,7 +125,7 @@ fn connection(other: &Other<'_>) -> String {
     let blocker = other.blocker;
     let who = name::subject(blocker);
     let state = name::state(blocker.state);
-    if blocker.connected_out == Some(true) {
+    if other.outgoing {
         let to = blocker
             .remote
             .map(|remote| format!(" to {remote}"))
@@ -164,11 +164,7 @@ fn detached(other: &Other<'_>) -> String {
             "the connection {ends} ({state}) has the port, and no process has accepted it yet"
         );
     }
-    let direction = if blocker.connected_out == Some(true) {
-        "outgoing "
-    } else {
-        ""
-    };
+    let direction = if other.outgoing { "outgoing " } else { "" };
     format!(
         "the {direction}connection {ends} is closed and still finishing ({state}){}",
         left_by(blocker)
@@ -192,11 +188,7 @@ fn time_wait(case: &Case<'_>, other: &Other<'_>) -> String {
         Some(State::FinWait2) => "waits for its peer to close (FIN_WAIT2)",
         _ => "is in TIME_WAIT",
     };
-    let direction = if blocker.connected_out == Some(true) {
-        "outgoing "
-    } else {
-        ""
-    };
+    let direction = if other.outgoing { "outgoing " } else { "" };
     let left = blocker
         .expires_in_ms
         .map(|ms| format!(" for at least {} s more", seconds(ms)));

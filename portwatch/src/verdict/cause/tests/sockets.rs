@@ -315,7 +315,7 @@ fn udp_has_no_listeners_but_names_the_same_causes() {
         (Cause::DualStack, &[Cause::LiveListener][..])
     );
     let client = Blocker {
-        connected_out: Some(true),
+        port_bound: Some(false),
         ..blocker(Established, "10.0.0.1", 8080, &[])
     };
     let attempt = udp(bind("0.0.0.0", 8080, &[]).blocked_by([client])).judged();
