@@ -61,6 +61,7 @@ pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     let mut teller = Teller {
         story: prepare::story(ebpf, &attached)?,
         sink,
+        told: 0,
         remaining: args.count,
         enough: Some(enough),
     };
@@ -178,9 +179,9 @@ fn announce(attached: &Attached) {
 fn conclude(args: &TraceArgs, ended: &Ended, ending: Ending) -> Result<ExitCode> {
     if let (Some(path), Some(stop)) = (&args.output, &ended.stop) {
         anstream::eprintln!(
-            "portwatch: {} attempts seen, {} written to {}, {} lost",
+            "portwatch: {} attempts seen, {} in {}, {} lost",
             stop.seen,
-            stop.submitted,
+            ended.told,
             path.display(),
             stop.lost
         );

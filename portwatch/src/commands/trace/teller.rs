@@ -49,6 +49,8 @@ pub(super) enum Message {
 pub(super) struct Ended {
     /// The last record.
     pub(super) stop: Option<Stop>,
+    /// Attempts that were told.
+    pub(super) told: u64,
     /// Records that could not be written.
     pub(super) dropped: u64,
 }
@@ -58,6 +60,8 @@ pub(super) struct Ended {
 pub(super) struct Teller {
     pub(super) story: Story<Machine>,
     pub(super) sink: Sink,
+    /// Attempts that were told.
+    pub(super) told: u64,
     /// Attempts that may still be told.
     pub(super) remaining: Option<u64>,
     /// Told when nothing more is wanted: the count is reached, or the reader is gone.
@@ -108,6 +112,7 @@ impl Teller {
             }
             Ended {
                 stop,
+                told: self.told,
                 dropped: self.sink.dropped(),
             }
         })
@@ -115,6 +120,9 @@ impl Teller {
 
     fn chunk(&mut self, chunk: &[u8]) {
         for event in decode::events(chunk) {
+            if self.remaining == Some(0) {
+                return;
+            }
             let event = match event {
                 Ok(event) => event,
                 Err(error) => {
@@ -127,11 +135,8 @@ impl Teller {
             let Some(record) = self.story.event(&event) else {
                 continue;
             };
-            match &mut self.remaining {
-                Some(0) => continue,
-                Some(remaining) => *remaining -= 1,
-                None => {}
-            }
+            self.told += 1;
+            self.remaining = self.remaining.map(|remaining| remaining - 1);
             let outcome = self.sink.record(&record);
             self.heed(outcome);
             if self.remaining == Some(0) {
