@@ -5,8 +5,11 @@
 //! of steps is bounded, and a socket counts only if its port and namespace are the ones asked for.
 
 use portwatch_common::{
-    event::attempt::{Walk, walk},
-    event::socket::state,
+    event::{
+        attempt::{Walk, walk},
+        socket::state,
+    },
+    maps::INDEX_WAYS,
 };
 
 use crate::{
@@ -60,8 +63,42 @@ pub struct Cursor {
 }
 
 /// Walks the table for the attempt in the work area. `udp` selects the table.
+///
+/// # Safety
+///
+/// `work` is the context's own work area, and no reference to it lives: the steps write to it.
 #[inline(always)]
-pub fn walk(context: Context, work: &mut Work, binder: u64, net: u64, port: u16, udp: bool) {
+pub unsafe fn walk(
+    context: Context,
+    work: *mut Work,
+    binder: u64,
+    net: u64,
+    port: u16,
+    udp: bool,
+) {
+    // SAFETY: the caller's promise.
+    if !unsafe { prepare(&mut *work, binder, net, port, udp) } {
+        return;
+    }
+    if !udp {
+        for way in 0..INDEX_WAYS as u32 {
+            indexed(context as u32, way);
+        }
+    }
+    let mut steps = 0;
+    while steps < BUDGET {
+        if step(context as u32) == 0 {
+            return;
+        }
+        steps += 1;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { (*work).conflict.walk.flags |= walk::TRUNCATED };
+}
+
+/// Sets the cursor to the beginning of the port's bucket. False if there is nothing to walk.
+#[inline(always)]
+fn prepare(work: &mut Work, binder: u64, net: u64, port: u16, udp: bool) -> bool {
     let walk = &mut work.conflict.walk;
     walk.flags = 0;
     walk.visited = 0;
@@ -86,29 +123,9 @@ pub fn walk(context: Context, work: &mut Work, binder: u64, net: u64, port: u16,
         last_time_wait: 0,
     };
     if port == 0 || net == 0 {
-        return;
+        return false;
     }
-    let found = if udp {
-        udp_slot(cursor, walk)
-    } else {
-        tcp_bucket(cursor, walk)
-    };
-    if !udp {
-        for way in 0..portwatch_common::maps::INDEX_WAYS as u32 {
-            indexed(context as u32, way);
-        }
-    }
-    if !found {
-        return;
-    }
-    let mut steps = 0;
-    while steps < BUDGET {
-        if step(context as u32) == 0 {
-            return;
-        }
-        steps += 1;
-    }
-    work.conflict.walk.flags |= walk::TRUNCATED;
+    if udp { udp_slot(cursor, walk) } else { tcp_bucket(cursor, walk) }
 }
 
 /// Finds the TCP bucket of the port: `inet_bind_bucket`, by `inet_bhashfn()`.

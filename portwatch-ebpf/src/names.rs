@@ -1,6 +1,7 @@
 //! Paths, as chains of names that lead outwards: executables and control groups.
 //!
-//! Each step is a global function, which the verifier looks at once; what it needs lies in the per-CPU work area.
+//! Each step is a global function, which the verifier looks at once; what it needs lies in the per-CPU work area. The work
+//! area is passed as a raw pointer: a reference would promise the compiler that the steps leave it alone.
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use portwatch_common::event::process::PATH_LEN;
@@ -35,14 +36,14 @@ const GO_ON: u32 = 1;
 const END: u32 = 0;
 
 /// Writes the path of a `kernfs` node (a control group): its length, and whether it is whole.
+///
+/// # Safety
+///
+/// `work` is the context's own work area.
 #[inline(always)]
-pub fn kernfs(context: Context, work: &mut ProcessWork, node: u64) -> (u32, bool) {
-    work.cursor = Cursor {
-        node,
-        mnt: 0,
-        len: 0,
-        whole: 0,
-    };
+pub unsafe fn kernfs(context: Context, work: *mut ProcessWork, node: u64) -> (u32, bool) {
+    // SAFETY: the caller's promise.
+    unsafe { (*work).cursor = Cursor { node, mnt: 0, len: 0, whole: 0 } };
     let mut steps = 0;
     while steps < DEPTH {
         if kernfs_step(context as u32) == END {
@@ -50,19 +51,21 @@ pub fn kernfs(context: Context, work: &mut ProcessWork, node: u64) -> (u32, bool
         }
         steps += 1;
     }
-    (work.cursor.len, work.cursor.whole != 0)
+    // SAFETY: as above.
+    unsafe { ((*work).cursor.len, (*work).cursor.whole != 0) }
 }
 
 /// Writes the path of an open file, across mounts, as `d_path()` does: its length, and whether it is whole.
+///
+/// # Safety
+///
+/// `work` is the context's own work area.
 #[inline(always)]
-pub fn file(context: Context, work: &mut ProcessWork, file: u64) -> (u32, bool) {
+pub unsafe fn file(context: Context, work: *mut ProcessWork, file: u64) -> (u32, bool) {
     let node = read(file, offset!(file_dentry));
-    work.cursor = Cursor {
-        node,
-        mnt: read(file, offset!(file_mnt)),
-        len: 0,
-        whole: 0,
-    };
+    let mnt = read(file, offset!(file_mnt));
+    // SAFETY: the caller's promise.
+    unsafe { (*work).cursor = Cursor { node, mnt, len: 0, whole: 0 } };
     let mut steps = 0;
     while steps < DEPTH {
         if file_step(context as u32) == END {
@@ -70,7 +73,8 @@ pub fn file(context: Context, work: &mut ProcessWork, file: u64) -> (u32, bool) 
         }
         steps += 1;
     }
-    (work.cursor.len, work.cursor.whole != 0)
+    // SAFETY: as above.
+    unsafe { ((*work).cursor.len, (*work).cursor.whole != 0) }
 }
 
 #[inline(never)]

@@ -15,7 +15,7 @@ use portwatch_common::{
 use crate::{
     emit,
     globals::offset,
-    maps::{Context, PROCESS_WORK, PROCESSES, ProcessWork},
+    maps::{Context, PROCESS_WORK, PROCESSES},
     names,
     read::read,
     task,
@@ -46,8 +46,6 @@ pub extern "C" fn send(context: u32, flags: u32) -> u32 {
     let Some(work) = PROCESS_WORK.get_ptr_mut(context & 3) else {
         return 0;
     };
-    // SAFETY: a valid per-CPU value, which no program of another context touches.
-    let work = unsafe { &mut *work };
     let context = if context == Context::Btf as u32 {
         Context::Btf
     } else {
@@ -55,12 +53,25 @@ pub extern "C" fn send(context: u32, flags: u32) -> u32 {
     };
     let task = task::current();
     let css_set = task::css_set(task);
-    task::fill(task, &mut work.record.task);
-    work.record.flags = flags;
-    arguments(task, &mut work.record);
-    executable(context, task, work);
-    control_group(context, css_set, work);
-    let record = &mut work.record;
+    // SAFETY: a valid per-CPU value, which no program of another context touches. No reference to it lives while the
+    // steps of a path write to it.
+    let (exe, cgroup) = unsafe {
+        let file = executable(task);
+        let exe = names::file(context, work, file);
+        (exe, names::kernfs(context, work, task::cgroup(css_set)))
+    };
+    // SAFETY: as above.
+    let record = unsafe { &mut (*work).record };
+    task::fill(task, &mut record.task);
+    record.flags = flags;
+    arguments(task, record);
+    (record.exe_len, record.cgroup_len) = (exe.0, cgroup.0);
+    if !exe.1 {
+        record.flags |= flag::EXE_TRUNCATED;
+    }
+    if !cgroup.1 {
+        record.flags |= flag::CGROUP_TRUNCATED;
+    }
     record.header = Header {
         // SAFETY: the helpers have no conditions.
         boot_ns: unsafe { bpf_ktime_get_boot_ns() },
@@ -120,21 +131,9 @@ fn arguments(task: u64, record: &mut Process) {
     }
 }
 
+/// The file that a task's process executes.
 #[inline(always)]
-fn executable(context: Context, task: u64, work: &mut ProcessWork) {
+fn executable(task: u64) -> u64 {
     let mm: u64 = read(task, offset!(task_mm));
-    let (len, whole) = names::file(context, work, read(mm, offset!(mm_exe_file)));
-    work.record.exe_len = len;
-    if !whole {
-        work.record.flags |= flag::EXE_TRUNCATED;
-    }
-}
-
-#[inline(always)]
-fn control_group(context: Context, css_set: u64, work: &mut ProcessWork) {
-    let (len, whole) = names::kernfs(context, work, task::cgroup(css_set));
-    work.record.cgroup_len = len;
-    if !whole {
-        work.record.flags |= flag::CGROUP_TRUNCATED;
-    }
+    read(mm, offset!(mm_exe_file))
 }

@@ -24,3 +24,31 @@ pub(crate) fn strip_dwarf(object: &[u8]) -> Result<Vec<u8>> {
     builder.write(&mut stripped)?;
     Ok(stripped)
 }
+
+#[cfg(test)]
+mod tests {
+    use object::read::elf::ElfFile64;
+    use object::{Object, ObjectSection};
+
+    #[test]
+    fn the_committed_object_has_btf_and_nothing_for_debuggers() {
+        let file = crate::shell::root().join(crate::stamp::OBJECT);
+        let bytes = std::fs::read(file).unwrap();
+        let object = ElfFile64::<object::Endianness>::parse(bytes.as_slice()).unwrap();
+        let names: Vec<_> = object
+            .sections()
+            .map(|section| section.name().unwrap().to_owned())
+            .collect();
+        for wanted in [".BTF", ".BTF.ext", "license", ".rodata"] {
+            assert!(
+                names.iter().any(|name| name == wanted),
+                "{wanted} is missing"
+            );
+        }
+        let unwanted: Vec<_> = names
+            .iter()
+            .filter(|name| name.contains(".debug_"))
+            .collect();
+        assert!(unwanted.is_empty(), "{unwanted:?}; run `cargo xtask ebpf`");
+    }
+}

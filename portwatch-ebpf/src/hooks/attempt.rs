@@ -135,9 +135,16 @@ pub fn finish(context: Context, call: &Call, sk: u64, result: i64) {
     let Some(work) = WORK.get_ptr_mut(context as u32) else {
         return;
     };
-    // SAFETY: a valid per-CPU value, which no program of another context touches.
-    let work = unsafe { &mut *work };
     emit::count(Counter::Seen);
+    // SAFETY: a valid per-CPU value, which no program of another context touches.
+    if let Some(net) = unsafe { compose(context, &mut *work, call, sk, result) } {
+        send(context, work, sk, net);
+    }
+}
+
+/// Puts the record together, all but the walk. `None` if a filter leaves the attempt out; else the socket's namespace.
+#[inline(always)]
+fn compose(context: Context, work: &mut Work, call: &Call, sk: u64, result: i64) -> Option<u64> {
     let attempt = &mut work.conflict.attempt;
     attempt.op = call.op;
     attempt.errno = if result < 0 { (-result) as u32 } else { 0 };
@@ -170,10 +177,10 @@ pub fn finish(context: Context, call: &Call, sk: u64, result: i64) {
     }
     if !wanted(attempt) {
         emit::count(Counter::Filtered);
-        return;
+        return None;
     }
     namespace(sk, net, attempt);
-    send(context, work, sk, net);
+    Some(net)
 }
 
 /// Remembers who has a port from now on.
@@ -345,38 +352,44 @@ fn namespace(sk: u64, net: u64, attempt: &mut Attempt) {
     attempt.flags |= flag::NETNS_READ;
 }
 
+/// Walks the bind table if the port was taken, and hands the record over.
 #[inline(always)]
-fn send(context: Context, work: &mut Work, sk: u64, net: u64) {
-    let attempt = &work.conflict.attempt;
-    let protocol = attempt.socket.protocol;
-    let udp = protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE;
-    let failed = attempt.errno != 0;
-    let walk =
-        attempt.errno == EADDRINUSE && is_inet(&attempt.socket) && (udp || is_tcp(&attempt.socket));
-    let port = attempt.requested.port;
+fn send(context: Context, work: *mut Work, sk: u64, net: u64) {
+    // SAFETY: a valid per-CPU value, which no program of another context touches. The reference ends before the walk,
+    // whose steps write to it.
+    let (walk, udp, port, failed) = unsafe {
+        let attempt = &(*work).conflict.attempt;
+        let protocol = attempt.socket.protocol;
+        let udp = protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE;
+        let walk = attempt.errno == EADDRINUSE
+            && is_inet(&attempt.socket)
+            && (udp || is_tcp(&attempt.socket));
+        (walk, udp, attempt.requested.port, attempt.errno != 0)
+    };
     let mut len = size_of::<Attempt>();
     let mut kind = Kind::Attempt;
     if walk {
-        bucket::walk(context, work, sk, net, port, udp);
-        let mut kept = work.conflict.walk.candidates_len as usize;
+        // SAFETY: no reference to the work area lives.
+        let mut kept = unsafe {
+            bucket::walk(context, work, sk, net, port, udp);
+            (*work).conflict.walk.candidates_len as usize
+        };
         if kept > CANDIDATES {
             kept = CANDIDATES;
         }
         len = size_of::<Conflict>() - (CANDIDATES - kept) * size_of::<Candidate>();
         kind = Kind::Conflict;
     }
-    work.conflict.attempt.header = Header {
-        // SAFETY: the helpers have no conditions.
-        boot_ns: unsafe { bpf_ktime_get_boot_ns() },
-        kind: kind as u16,
-        len: len as u16,
-        // SAFETY: as above.
-        cpu: unsafe { bpf_get_smp_processor_id() },
-    };
-    // SAFETY: `len` is at most the size of `Conflict`, and its fields up to there have been written.
+    // SAFETY: as above; `len` is at most the size of `Conflict`, and its fields up to there have been written.
     unsafe {
+        (*work).conflict.attempt.header = Header {
+            boot_ns: bpf_ktime_get_boot_ns(),
+            kind: kind as u16,
+            len: len as u16,
+            cpu: bpf_get_smp_processor_id(),
+        };
         emit::submit(
-            (&raw const work.conflict).cast(),
+            (&raw const (*work).conflict).cast(),
             len as u64,
             failed,
             Counter::Submitted,

@@ -7,9 +7,11 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSection};
 
+const GZIP: &[u8] = b"\x1f\x8b\x08";
+
 /// How each compression begins, and the program that undoes it.
 const COMPRESSIONS: &[(&[u8], &str)] = &[
-    (b"\x1f\x8b\x08", "gzip"),
+    (GZIP, "gzip"),
     (b"\xfd7zXZ\0", "xz"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"\x02\x21\x4c\x18", "lz4"),
@@ -34,20 +36,16 @@ fn payload(vmlinuz: &[u8]) -> Result<&[u8]> {
         bail!("not a bzImage");
     }
     let setup_sectors = usize::from(vmlinuz[0x1f1]);
-    let (Some(offset), Some(len)) = (word(0x248), word(0x24c)) else {
-        bail!("the bzImage is cut off");
+    let payload = || {
+        let start = (setup_sectors + 1) * 512 + word(0x248)?;
+        let payload = vmlinuz.get(start..)?.get(..word(0x24c)?)?;
+        if payload.starts_with(GZIP) {
+            return Some(payload);
+        }
+        // The length of what comes out has been put behind it. Gzip ends so by itself.
+        payload.split_last_chunk::<4>().map(|(payload, _)| payload)
     };
-    let start = (setup_sectors + 1) * 512 + offset;
-    // The last four bytes are the length of what comes out. Of gzip they are part of the format.
-    let end = if vmlinuz
-        .get(start..)
-        .is_some_and(|rest| rest.starts_with(COMPRESSIONS[0].0))
-    {
-        start + len
-    } else {
-        start + len - 4
-    };
-    vmlinuz.get(start..end).context("the bzImage is cut off")
+    payload().context("the bzImage is cut off")
 }
 
 fn decompress(payload: &[u8], scratch: &Path) -> Result<Vec<u8>> {
@@ -67,4 +65,43 @@ fn decompress(payload: &[u8], scratch: &Path) -> Result<Vec<u8>> {
         bail!("{program} failed: {}", stderr.trim());
     }
     Ok(output.stdout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A bzImage of one setup sector with these bytes as its kernel.
+    fn image(kernel: &[u8], len: usize) -> Vec<u8> {
+        let mut image = vec![0; 1024];
+        image[0x1f1] = 1;
+        image[0x202..0x206].copy_from_slice(b"HdrS");
+        image[0x248..0x24c].copy_from_slice(&16_u32.to_le_bytes());
+        image[0x24c..0x250].copy_from_slice(&(len as u32).to_le_bytes());
+        image.extend([0; 16]);
+        image.extend(kernel);
+        image
+    }
+
+    #[test]
+    fn the_kernel_is_cut_out_of_its_image() {
+        let xz = b"\xfd7zXZ\0kernel\x10\x20\x30\x40";
+        let found = image(xz, xz.len());
+        assert_eq!(payload(&found).unwrap(), &xz[..xz.len() - 4]);
+        let gzip = b"\x1f\x8b\x08kernel";
+        assert_eq!(payload(&image(gzip, gzip.len())).unwrap(), gzip);
+    }
+
+    #[test]
+    fn what_is_no_image_is_refused() {
+        for (image, error) in [
+            (vec![], "not a bzImage"),
+            (vec![0; 2000], "not a bzImage"),
+            (image(b"kernel", 7), "the bzImage is cut off"),
+            (image(b"kernel", 3), "the bzImage is cut off"),
+            (image(b"kernel", usize::MAX), "the bzImage is cut off"),
+        ] {
+            assert_eq!(payload(&image).unwrap_err().to_string(), error);
+        }
+    }
 }
