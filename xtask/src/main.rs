@@ -48,7 +48,7 @@ enum Command {
         ebpf_only: bool,
     },
     /// Fetch Debian's kernels, whose types the tests read, into a cache outside of the checkout.
-    #[command(after_help = KERNELS_EXAMPLES)]
+    #[command(alias = "btf", after_help = KERNELS_EXAMPLES)]
     Kernels {
         /// Look for newer ones, too.
         #[arg(long)]

@@ -16,7 +16,6 @@ use super::super::{
     reach::Reach,
     rule::Transport,
     same_service,
-    wording::seconds,
 };
 
 pub(in crate::verdict) fn summary(case: &Case<'_>, cause: Cause) -> String {
@@ -189,9 +188,10 @@ fn time_wait(case: &Case<'_>, other: &Other<'_>) -> String {
         _ => "is in TIME_WAIT",
     };
     let direction = if other.outgoing { "outgoing " } else { "" };
+    // Rounded down: it is a lower bound.
     let left = blocker
         .expires_in_ms
-        .map(|ms| format!(" for at least {} s more", seconds(ms)));
+        .map(|ms| format!(" for at least {} s more", ms / 1000));
     let more = match (count, case.partial) {
         (..=1, false) => String::new(),
         (..=1, true) => "; there may be more".to_owned(),

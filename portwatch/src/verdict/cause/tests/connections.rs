@@ -25,7 +25,7 @@ fn time_wait_of_an_old_server(
     } = attempt.verdict();
     assert_eq!(
         summary,
-        "the connection 10.0.0.1:8080 <-> 10.0.0.9:51234 is in TIME_WAIT for at least 42 s more; it was \
+        "the connection 10.0.0.1:8080 <-> 10.0.0.9:51234 is in TIME_WAIT for at least 41 s more; it was \
          java[977]'s"
     );
     assert_eq!(remedies[0], remedy);
