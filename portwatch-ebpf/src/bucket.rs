@@ -68,14 +68,7 @@ pub struct Cursor {
 ///
 /// `work` is the context's own work area, and no reference to it lives: the steps write to it.
 #[inline(always)]
-pub unsafe fn walk(
-    context: Context,
-    work: *mut Work,
-    binder: u64,
-    net: u64,
-    port: u16,
-    udp: bool,
-) {
+pub unsafe fn walk(context: Context, work: *mut Work, binder: u64, net: u64, port: u16, udp: bool) {
     // SAFETY: the caller's promise.
     if !unsafe { prepare(&mut *work, binder, net, port, udp) } {
         return;
@@ -125,7 +118,11 @@ fn prepare(work: &mut Work, binder: u64, net: u64, port: u16, udp: bool) -> bool
     if port == 0 || net == 0 {
         return false;
     }
-    if udp { udp_slot(cursor, walk) } else { tcp_bucket(cursor, walk) }
+    if udp {
+        udp_slot(cursor, walk)
+    } else {
+        tcp_bucket(cursor, walk)
+    }
 }
 
 /// Finds the TCP bucket of the port: `inet_bind_bucket`, by `inet_bhashfn()`.

@@ -8,6 +8,7 @@
 
 mod bucket;
 mod candidate;
+mod debug_log;
 mod emit;
 mod globals;
 mod hooks;

@@ -43,7 +43,14 @@ const END: u32 = 0;
 #[inline(always)]
 pub unsafe fn kernfs(context: Context, work: *mut ProcessWork, node: u64) -> (u32, bool) {
     // SAFETY: the caller's promise.
-    unsafe { (*work).cursor = Cursor { node, mnt: 0, len: 0, whole: 0 } };
+    unsafe {
+        (*work).cursor = Cursor {
+            node,
+            mnt: 0,
+            len: 0,
+            whole: 0,
+        }
+    };
     let mut steps = 0;
     while steps < DEPTH {
         if kernfs_step(context as u32) == END {
@@ -65,7 +72,14 @@ pub unsafe fn file(context: Context, work: *mut ProcessWork, file: u64) -> (u32,
     let node = read(file, offset!(file_dentry));
     let mnt = read(file, offset!(file_mnt));
     // SAFETY: the caller's promise.
-    unsafe { (*work).cursor = Cursor { node, mnt, len: 0, whole: 0 } };
+    unsafe {
+        (*work).cursor = Cursor {
+            node,
+            mnt,
+            len: 0,
+            whole: 0,
+        }
+    };
     let mut steps = 0;
     while steps < DEPTH {
         if file_step(context as u32) == END {

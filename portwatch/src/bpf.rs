@@ -2,6 +2,8 @@
 
 pub mod attach;
 pub mod counters;
+#[cfg(feature = "debug-log")]
+pub mod debug_log;
 pub mod error;
 pub mod holders;
 pub mod load;

@@ -26,7 +26,9 @@ use portwatch_common::{
 
 use super::inflight::Call;
 use crate::{
-    bucket, emit,
+    bucket,
+    debug_log::debug_log,
+    emit,
     globals::{config, has, offset},
     index,
     maps::{Context, IN_FLIGHT, PORTS, WORK, Work},
@@ -68,6 +70,12 @@ pub fn enter_bind(ctx: TracePointContext) -> u32 {
     } else {
         call.flags |= flag::ADDRESS_UNREAD;
     }
+    debug_log!(
+        &ctx,
+        "bind begins: fd {}, family {}",
+        call.fd,
+        call.family()
+    );
     call.remember();
     0
 }
@@ -91,14 +99,18 @@ pub fn enter_listen(ctx: TracePointContext) -> u32 {
 /// `syscalls:sys_exit_bind`
 #[tracepoint]
 pub fn exit_bind(ctx: TracePointContext) -> u32 {
-    returned(argument(&ctx, RESULT) as i64, op::BIND);
+    let result = argument(&ctx, RESULT) as i64;
+    debug_log!(&ctx, "bind ends: {}", result);
+    returned(result, op::BIND);
     0
 }
 
 /// `syscalls:sys_exit_listen`
 #[tracepoint]
 pub fn exit_listen(ctx: TracePointContext) -> u32 {
-    returned(argument(&ctx, RESULT) as i64, op::LISTEN);
+    let result = argument(&ctx, RESULT) as i64;
+    debug_log!(&ctx, "listen ends: {}", result);
+    returned(result, op::LISTEN);
     0
 }
 

@@ -17,6 +17,7 @@ use portwatch_common::event::{
 };
 
 use crate::{
+    debug_log::debug_log,
     maps::Context,
     owner::{self, By},
     process, task,
@@ -34,6 +35,7 @@ pub fn set_state(ctx: BtfTracePointContext) -> i32 {
         | (state::SYN_RECV, state::FIN_WAIT1) => role::CLOSED,
         _ => return 0,
     };
+    debug_log!(&ctx, "connection goes from state {} to {}", old, new);
     let current = task::current();
     if task::is_kernel_thread(current) {
         return 0;

@@ -50,6 +50,8 @@ pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     };
     let mut ebpf = load::load(&request, &offsets)?;
     filters::set_ports(&mut ebpf, &args.ports)?;
+    #[cfg(feature = "debug-log")]
+    crate::bpf::debug_log::start(&mut ebpf)?;
     let ring = Reader::new(&mut ebpf)?;
     let counters = counters::Reader::new(&mut ebpf)?;
     let mut attached = attach::attach(&mut ebpf)?;

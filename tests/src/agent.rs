@@ -1,0 +1,104 @@
+//! The process that does as it is told.
+//!
+//! Its standard input is the control socket, its standard output a spare one, for the child that it may fork.
+
+mod process;
+mod socket;
+
+use std::{
+    collections::HashMap,
+    io::stdin,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    ports::tcp_state,
+    protocol::{Reply, Request, put, take},
+};
+
+/// Argument that makes the scenario binary an agent.
+pub const SUBCOMMAND: &str = "agent";
+/// Argument that makes it a process that binds once.
+pub const ONCE: &str = "once";
+/// Option that names a descriptor which an agent has from the program it was before.
+pub const KEEP: &str = "--keep";
+
+struct Agent {
+    sockets: HashMap<RawFd, OwnedFd>,
+}
+
+/// Obeys until the script is gone.
+pub fn serve(kept: &[RawFd]) -> Result<()> {
+    // SAFETY: the program that this process was before left these descriptors open for this one alone.
+    let adopt = |&fd: &RawFd| (fd, unsafe { OwnedFd::from_raw_fd(fd) });
+    let mut agent = Agent {
+        sockets: kept.iter().map(adopt).collect(),
+    };
+    put(stdin(), &Reply::Hello(process::identity()?))?;
+    while let Some(request) = take(stdin())? {
+        let reply = agent
+            .perform(&request)
+            .unwrap_or_else(|error| Reply::Failed(format!("{error:#}")));
+        put(stdin(), &reply)?;
+    }
+    Ok(())
+}
+
+impl Agent {
+    fn perform(&mut self, request: &Request) -> Result<Reply> {
+        match request {
+            Request::Socket(kind) => match socket::open(*kind)? {
+                Some(socket) => Ok(self.keep(socket)),
+                None => Ok(Reply::Unsupported(format!("no {kind:?} sockets here"))),
+            },
+            Request::Set(fd, option) => socket::set(self.socket(*fd)?, *option),
+            Request::Bind {
+                fd,
+                to,
+                how,
+                then_kill,
+            } => socket::bind(self.socket(*fd)?, to, *how, *then_kill),
+            Request::Listen(fd, how) => socket::listen(self.socket(*fd)?, *how),
+            Request::Connect(fd, to) => socket::connect(self.socket(*fd)?, *to),
+            Request::Accept(fd) => Ok(self.keep(socket::accept(self.socket(*fd)?)?)),
+            Request::AwaitEof(fd) => socket::await_eof(self.socket(*fd)?),
+            Request::Fill(fd) => socket::fill(self.socket(*fd)?),
+            Request::Close(fd) => {
+                self.sockets.remove(fd).context("no such descriptor")?;
+                Ok(Reply::Done)
+            }
+            Request::TcpState(local, remote) => Ok(Reply::TcpState(tcp_state(*local, *remote)?)),
+            Request::NewNetns => process::new_netns(),
+            Request::JoinNetns(pid) => process::join_netns(*pid),
+            Request::WriteFile(path, text) => {
+                std::fs::write(path, text).with_context(|| path.display().to_string())?;
+                Ok(Reply::Done)
+            }
+            Request::SetUid(uid) => process::set_uid(*uid),
+            Request::SetName(name) => process::set_name(name),
+            Request::Fork => process::fork(),
+            Request::Exec { exe, keep, args } => process::exec(exe, keep, args),
+        }
+    }
+
+    fn socket(&self, fd: RawFd) -> Result<&OwnedFd> {
+        self.sockets
+            .get(&fd)
+            .with_context(|| format!("no descriptor {fd}"))
+    }
+
+    fn keep(&mut self, socket: OwnedFd) -> Reply {
+        let fd = socket.as_raw_fd();
+        self.sockets.insert(fd, socket);
+        Reply::Fd(fd)
+    }
+}
+
+/// A process that binds, and ends at once with the errno as its exit code, without a chance to look at it.
+pub fn bind_once(addr: std::net::SocketAddr) -> ! {
+    let errno = socket::bind_once(addr).unwrap_or(u8::MAX.into());
+    // SAFETY: nothing of this process is needed any more.
+    unsafe { libc::_exit(errno) }
+}

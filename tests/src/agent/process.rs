@@ -1,0 +1,134 @@
+//! What an agent does to itself.
+
+use std::{
+    ffi::{CString, OsStr},
+    fs::{self, File},
+    io::stdin,
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+        unix::{ffi::OsStrExt, fs::MetadataExt, process::CommandExt},
+    },
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, anyhow};
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, FdFlag, fcntl},
+    sched::{CloneFlags, setns, unshare},
+    sys::{
+        prctl,
+        socket::{AddressFamily, SockFlag, SockType, socket},
+    },
+    unistd::{
+        ForkResult, Gid, Uid, dup2_stdin, dup2_stdout, fork as sys_fork, getpid, getuid, setgroups,
+        setresgid, setresuid,
+    },
+};
+
+use super::{KEEP, SUBCOMMAND};
+use crate::protocol::{Identity, Reply};
+
+pub(super) fn identity() -> Result<Identity> {
+    // The thread's own namespace: after unshare() in the leader it is that of the process too.
+    let netns = fs::metadata("/proc/thread-self/ns/net")
+        .context("network namespace")?
+        .ino();
+    let arguments = fs::read("/proc/self/cmdline").context("/proc/self/cmdline")?;
+    let arguments = arguments.strip_suffix(b"\0").unwrap_or(&arguments);
+    Ok(Identity {
+        pid: getpid().as_raw().cast_unsigned(),
+        uid: getuid().as_raw(),
+        netns,
+        comm: prctl::get_name()
+            .context("PR_GET_NAME")?
+            .to_bytes()
+            .to_vec(),
+        exe: std::env::current_exe()?,
+        cmdline: arguments
+            .split(|byte| *byte == 0)
+            .map(<[u8]>::to_vec)
+            .collect(),
+    })
+}
+
+fn hello() -> Result<Reply> {
+    Ok(Reply::Hello(identity()?))
+}
+
+pub(super) fn new_netns() -> Result<Reply> {
+    unshare(CloneFlags::CLONE_NEWNET).context("unshare")?;
+    raise_loopback().context("lo up")?;
+    hello()
+}
+
+fn raise_loopback() -> Result<()> {
+    let any = socket(
+        AddressFamily::Inet,
+        SockType::Datagram,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
+    // SAFETY: all-zero bytes are a valid `ifreq`.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+    // SAFETY: the request lives until the call returns.
+    let outcome = unsafe { libc::ioctl(any.as_raw_fd(), libc::SIOCSIFFLAGS, &request) };
+    Errno::result(outcome)?;
+    Ok(())
+}
+
+pub(super) fn join_netns(pid: u32) -> Result<Reply> {
+    let namespace = File::open(format!("/proc/{pid}/ns/net")).context("network namespace")?;
+    setns(namespace, CloneFlags::CLONE_NEWNET).context("setns")?;
+    hello()
+}
+
+pub(super) fn set_uid(uid: u32) -> Result<Reply> {
+    let (user, group) = (Uid::from_raw(uid), Gid::from_raw(uid));
+    setgroups(&[]).context("setgroups")?;
+    setresgid(group, group, group).context("setresgid")?;
+    setresuid(user, user, user).context("setresuid")?;
+    hello()
+}
+
+pub(super) fn set_name(name: &[u8]) -> Result<Reply> {
+    prctl::set_name(&CString::new(name)?).context("PR_SET_NAME")?;
+    hello()
+}
+
+/// The parent answers at once; the child's answer is its hello on the spare control socket.
+pub(super) fn fork() -> Result<Reply> {
+    // SAFETY: an agent has one thread whenever it takes a request.
+    match unsafe { sys_fork() }.context("fork")? {
+        ForkResult::Parent { .. } => {
+            // The spare socket is the child's alone now, so that its end can be seen.
+            dup2_stdout(File::open("/dev/null")?).context("dup2")?;
+            Ok(Reply::Done)
+        }
+        ForkResult::Child => {
+            dup2_stdin(std::io::stdout().as_fd()).context("dup2")?;
+            hello()
+        }
+    }
+}
+
+pub(super) fn exec(exe: &Path, keep: &[RawFd], args: &[Vec<u8>]) -> Result<Reply> {
+    let mut command = Command::new(exe);
+    command.arg(SUBCOMMAND);
+    for &fd in keep {
+        // SAFETY: the script names descriptors that it has from this agent.
+        let kept = unsafe { BorrowedFd::borrow_raw(fd) };
+        fcntl(kept, FcntlArg::F_SETFD(FdFlag::empty())).context("F_SETFD")?;
+        command.args([KEEP, &fd.to_string()]);
+    }
+    command
+        .arg("--")
+        .args(args.iter().map(|arg| OsStr::from_bytes(arg)));
+    let control = stdin().as_fd().try_clone_to_owned()?;
+    Err(anyhow!(command.stdin(Stdio::from(control)).exec())).context("exec")
+}

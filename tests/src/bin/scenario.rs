@@ -1,0 +1,174 @@
+//! Plays scenarios, and verifies what portwatch says of them.
+
+use std::{
+    ffi::OsString,
+    io::{Write, stdout},
+    net::{Ipv4Addr, SocketAddr},
+    os::fd::RawFd,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use portwatch_tests::{
+    agent,
+    harness::portwatch_binary,
+    lab::Pace,
+    load,
+    scenario::{all, find},
+    verify::{Outcome, Verifier},
+};
+
+#[derive(Parser)]
+#[command(about, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print the names of the scenarios
+    List,
+    /// Play a scenario, and print what happened as a line of JSON
+    Run {
+        /// Its name
+        name: String,
+        /// Print a line and wait for one when the port is held, before it is asked for
+        #[arg(long)]
+        pause: bool,
+        /// Print a line and wait for one after each failure
+        #[arg(long)]
+        pace: bool,
+    },
+    /// Play scenarios while portwatch watches, and compare its records with what happened
+    Verify {
+        /// Their names; all by default
+        names: Vec<String>,
+        /// The portwatch binary
+        #[arg(long)]
+        portwatch: Option<PathBuf>,
+        /// One more argument for `portwatch trace`
+        #[arg(long = "arg", allow_hyphen_values = true)]
+        arguments: Vec<String>,
+        /// Start portwatch when the port is held already
+        #[arg(long)]
+        late: bool,
+    },
+    /// Bind very often, and print how often
+    Load {
+        /// A free port: binds to it succeed
+        free: u16,
+        /// Another one: taken, so that binds to it fail
+        taken: u16,
+        /// How many succeed
+        #[arg(long, default_value_t = 0)]
+        ok: u64,
+        /// How many fail
+        #[arg(long, default_value_t = 0)]
+        fail: u64,
+    },
+    /// Be a process of a scenario
+    #[command(name = agent::SUBCOMMAND, hide = true)]
+    Agent {
+        /// A descriptor of the program that this process was before
+        #[arg(long)]
+        keep: Vec<RawFd>,
+        /// Means nothing
+        #[arg(last = true)]
+        rest: Vec<OsString>,
+    },
+    /// Bind and end at once
+    #[command(name = agent::ONCE, hide = true)]
+    Once {
+        /// Where to
+        to: SocketAddr,
+    },
+}
+
+fn main() -> Result<ExitCode> {
+    match Cli::parse().command {
+        Command::List => {
+            for scenario in all() {
+                writeln!(stdout(), "{}", scenario.name)?;
+            }
+        }
+        Command::Run { name, pause, pace } => {
+            let scenario = find(&name).with_context(|| format!("no scenario {name}"))?;
+            let truth = scenario.play(Pace {
+                at_checkpoint: pause,
+                at_failures: pace,
+            })?;
+            writeln!(stdout(), "{}", serde_json::to_string(&truth)?)?;
+        }
+        Command::Verify {
+            names,
+            portwatch,
+            arguments,
+            late,
+        } => {
+            let portwatch = portwatch.map_or_else(portwatch_binary, Ok)?;
+            let scenarios = std::env::current_exe()?;
+            return verify(
+                &names,
+                &Verifier {
+                    portwatch,
+                    scenarios,
+                    arguments,
+                },
+                late,
+            );
+        }
+        Command::Load {
+            free,
+            taken,
+            ok,
+            fail,
+        } => {
+            let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            let load = load::run(at(free), at(taken), ok, fail)?;
+            writeln!(stdout(), "{}", serde_json::to_string(&load)?)?;
+        }
+        Command::Agent { keep, rest: _ } => agent::serve(&keep)?,
+        Command::Once { to } => agent::bind_once(to),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a line for each scenario, and one for each thing that is wrong. Exit code 1 if anything is.
+fn verify(names: &[String], verifier: &Verifier, late: bool) -> Result<ExitCode> {
+    let trace = if late { None } else { Some(verifier.trace()?) };
+    let mut all_well = true;
+    for scenario in all() {
+        let name = scenario.name;
+        if !names.is_empty() && !names.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        let outcome = match &trace {
+            Some(trace) => verifier.verify(trace, name),
+            None => verifier.verify_late(name),
+        };
+        let line = match outcome {
+            Ok(Outcome {
+                skipped: Some(reason),
+                ..
+            }) => format!("skip {name}: {reason}"),
+            Ok(Outcome { problems, .. }) if problems.is_empty() => format!("ok   {name}"),
+            Ok(Outcome { problems, .. }) => {
+                format!("FAIL {name}\n     {}", problems.join("\n     "))
+            }
+            Err(error) => format!("FAIL {name}: {error:#}"),
+        };
+        all_well &= !line.starts_with("FAIL");
+        writeln!(stdout(), "{line}")?;
+    }
+    if let Some(trace) = trace {
+        trace.stop()?;
+    }
+    Ok(if all_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,301 @@
+//! Compares what portwatch recorded with the truth.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::truth::{Expected, Failure, Primary, Truth};
+
+/// States in which no process can reach a socket.
+const OUT_OF_REACH: &[&str] = &["time_wait", "fin_wait1", "fin_wait2", "last_ack", "closing"];
+
+/// Everything in which the records differ from the truth; nothing if portwatch told it all.
+///
+/// The records of each process must be its attempts, one for one and in order. Other processes' are not looked at.
+#[must_use]
+pub fn compare(truth: &Truth, records: &[Value]) -> Vec<String> {
+    let expected = || truth.expect.iter().filter(|entry| !entry.before_tracing);
+    let pids: BTreeSet<u32> = expected().map(|entry| entry.binder.pid).collect();
+    let mut problems = Vec::new();
+    for pid in pids {
+        let of_pid: Vec<&Expected> = expected().filter(|entry| entry.binder.pid == pid).collect();
+        let recorded = attempts_of(records, pid);
+        if of_pid.len() != recorded.len() {
+            let told: Vec<String> = recorded.iter().map(|record| title(record)).collect();
+            problems.push(format!(
+                "pid {pid} made {} attempts; recorded are {}: {told:?}",
+                of_pid.len(),
+                recorded.len()
+            ));
+        }
+        for (expected, record) in of_pid.iter().zip(recorded) {
+            let mut difference = Difference {
+                title: title(record),
+                problems: Vec::new(),
+            };
+            difference.attempt(expected, record);
+            problems.append(&mut difference.problems);
+        }
+    }
+    problems
+}
+
+/// The records of a process's attempts, in order.
+#[must_use]
+pub fn attempts_of(records: &[Value], pid: u32) -> Vec<&Value> {
+    let is_of = |record: &&Value| record["type"] == "attempt" && record["process"]["pid"] == pid;
+    records.iter().filter(is_of).collect()
+}
+
+/// A record in a few words.
+#[must_use]
+pub fn title(record: &Value) -> String {
+    if record["type"] != "attempt" {
+        return text(&record["type"]);
+    }
+    format!(
+        "{} {} {}:{} {} by {}",
+        text(&record["op"]),
+        text(&record["proto"]),
+        text(&record["addr"]),
+        record["port"],
+        text(&record["result"]),
+        record["process"]["pid"],
+    )
+}
+
+fn text(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Collects what differs in one record.
+struct Difference {
+    title: String,
+    problems: Vec<String>,
+}
+
+impl Difference {
+    fn note(&mut self, problem: &str) {
+        self.problems.push(format!("{}: {problem}", self.title));
+    }
+
+    fn same(&mut self, what: &str, told: &Value, truth: &Value) {
+        if told != truth {
+            self.note(&format!("{what} is {told}, and should be {truth}"));
+        }
+    }
+
+    fn attempt(&mut self, expected: &Expected, record: &Value) {
+        self.same("op", &record["op"], &json!(expected.op));
+        self.same("result", &record["result"], &json!(expected.result));
+        self.same("errno", &record["errno"], &json!(expected.errno));
+        self.same("proto", &record["proto"], &json!(expected.proto));
+        self.same("addr", &record["addr"], &json!(expected.addr));
+        self.same("port", &record["port"], &json!(expected.port));
+        self.same(
+            "bound_port",
+            &record["bound_port"],
+            &json!(expected.bound_port),
+        );
+        self.same(
+            "options",
+            &reuse_options(&record["options"]),
+            &sorted(&expected.options),
+        );
+        self.same(
+            "io_uring",
+            &record["facts"]["io_uring"],
+            &json!(expected.io_uring),
+        );
+        if expected.proto != "unix" {
+            self.same("netns", &record["netns"], &json!(expected.netns));
+        }
+        // An io_uring request names a file, which need not have a descriptor.
+        let no_fd = expected.io_uring && record["socket"]["fd"].is_null();
+        if let (Some(fd), false) = (expected.fd, no_fd) {
+            self.same("fd", &record["socket"]["fd"], &json!(fd));
+        }
+        if let Some(inode) = expected.inode {
+            self.same("inode", &record["socket"]["inode"], &json!(inode));
+        }
+        self.binder(expected, &record["process"]);
+        match &expected.failure {
+            Some(failure) => self.failure(failure, record),
+            None => self.same("verdict of a success", &record["verdict"], &Value::Null),
+        }
+    }
+
+    fn binder(&mut self, expected: &Expected, process: &Value) {
+        let binder = &expected.binder;
+        if let Some(tid) = binder.tid {
+            self.same("tid", &process["tid"], &json!(tid));
+        }
+        self.same("uid", &process["uid"], &json!(binder.uid));
+        self.same("comm", &process["comm"], &json!(binder.comm));
+        self.same("exe", &process["exe"], &json!(binder.exe));
+        if let Some(cmdline) = &binder.cmdline {
+            self.same("cmdline", &process["cmdline"], &json!(cmdline));
+        }
+    }
+
+    fn failure(&mut self, failure: &Failure, record: &Value) {
+        let verdict = &record["verdict"];
+        let Some(cause) = &failure.cause else {
+            return self.same("verdict", verdict, &Value::Null);
+        };
+        if verdict.is_null() {
+            return self.note(&format!("no verdict; the cause is {cause}"));
+        }
+        let late = failure
+            .primary
+            .as_ref()
+            .is_some_and(|primary| primary.before_tracing);
+        let excused = late && failure.cause_needs_history && verdict["cause"] == "unknown";
+        if !excused {
+            self.same("cause", &verdict["cause"], &json!(cause));
+        }
+        for also in &failure.also {
+            if !strings(&verdict["also"]).contains(also) {
+                self.note(&format!("also is {}, without {also}", verdict["also"]));
+            }
+        }
+        let summary = text(&verdict["summary"]);
+        if summary.is_empty() || summary.contains('\n') {
+            self.note(&format!("the summary is not one line: {summary:?}"));
+        }
+        self.words("remedies", verdict, &failure.remedies_must_contain, true);
+        self.words(
+            "remedies",
+            verdict,
+            &failure.remedies_must_not_contain,
+            false,
+        );
+        self.words(
+            "would_succeed_if",
+            verdict,
+            &failure.would_succeed_if_contains,
+            true,
+        );
+        self.words(
+            "would_succeed_if",
+            verdict,
+            &failure.would_succeed_if_must_not_contain,
+            false,
+        );
+        if let Some(primary) = &failure.primary {
+            self.primary(primary, record);
+        }
+    }
+
+    fn words(&mut self, field: &str, verdict: &Value, words: &[String], wanted: bool) {
+        let sentences = strings(&verdict[field]);
+        for word in words {
+            if sentences.iter().any(|sentence| sentence.contains(word)) != wanted {
+                let which = if wanted {
+                    "do not mention"
+                } else {
+                    "must not mention"
+                };
+                self.note(&format!("{field} {which} {word}: {sentences:?}"));
+            }
+        }
+    }
+
+    fn primary(&mut self, expected: &Primary, record: &Value) {
+        let blockers = record["blockers"].as_array().map_or(&[][..], Vec::as_slice);
+        let primaries: Vec<&Value> = blockers
+            .iter()
+            .filter(|blocker| blocker["primary"] == true)
+            .collect();
+        let [blocker] = primaries[..] else {
+            let states: Vec<&Value> = blockers.iter().map(|blocker| &blocker["state"]).collect();
+            return self.note(&format!(
+                "{} primary blockers among {states:?}",
+                primaries.len()
+            ));
+        };
+        self.same("conflicts", &blocker["conflicts"], &json!(true));
+        self.same("state", &blocker["state"], &json!(expected.state));
+        self.same("substate", &blocker["substate"], &json!(expected.substate));
+        self.same(
+            "local addr",
+            &blocker["local"]["addr"],
+            &json!(expected.addr),
+        );
+        self.same(
+            "local port",
+            &blocker["local"]["port"],
+            &json!(expected.port),
+        );
+        self.same(
+            "remote port",
+            &blocker["remote"]["port"],
+            &json!(expected.remote_port),
+        );
+        self.same(
+            "its options",
+            &reuse_options(&blocker["options"]),
+            &sorted(&expected.options),
+        );
+        let bound = ["listen", "bound"].contains(&expected.state.as_str());
+        if expected.before_tracing {
+            self.same("since", &blocker["since"], &Value::Null);
+        } else if bound && blocker["since"].is_null() {
+            self.note("since is null, and the socket got its port while tracing");
+        }
+        if expected.state == "time_wait" && !(1..=60_000).contains(&milliseconds(blocker)) {
+            self.note(&format!("expires_in_ms is {}", blocker["expires_in_ms"]));
+        }
+        self.owner(expected, blocker);
+    }
+
+    fn owner(&mut self, expected: &Primary, blocker: &Value) {
+        let owner = &blocker["owner"];
+        // Nothing in the kernel leads from such a socket to the process that left it before anyone watched.
+        let may_be_unknown =
+            expected.before_tracing && OUT_OF_REACH.contains(&expected.state.as_str());
+        if !(may_be_unknown && owner.is_null()) {
+            if let Some(pid) = expected.owner_pid {
+                self.same("owner pid", &owner["pid"], &json!(pid));
+            }
+            if let Some(alive) = expected.owner_alive {
+                self.same("owner alive", &owner["alive"], &json!(alive));
+            }
+        }
+        let holders = blocker["holders"].as_array().map_or(&[][..], Vec::as_slice);
+        let told: BTreeSet<u64> = holders
+            .iter()
+            .filter_map(|holder| holder["process"]["pid"].as_u64())
+            .collect();
+        let truth: BTreeSet<u64> = expected
+            .holder_pids
+            .iter()
+            .copied()
+            .map(u64::from)
+            .collect();
+        if expected.owner_alive.is_some() || !truth.is_empty() {
+            self.same("holders", &json!(told), &json!(truth));
+        }
+    }
+}
+
+fn milliseconds(blocker: &Value) -> u64 {
+    blocker["expires_in_ms"].as_u64().unwrap_or_default()
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().map(text).collect()
+}
+
+fn sorted(options: &[String]) -> Value {
+    json!(options.iter().collect::<BTreeSet<_>>())
+}
+
+/// The two options that scenarios keep account of.
+fn reuse_options(options: &Value) -> Value {
+    let mut options = strings(options);
+    options.retain(|option| ["SO_REUSEADDR", "SO_REUSEPORT"].contains(&option.as_str()));
+    sorted(&options)
+}

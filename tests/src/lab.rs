@@ -1,0 +1,305 @@
+//! The vocabulary of the scenarios: processes, sockets, attempts and what must be said of them.
+
+mod blame;
+mod process;
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt, fs,
+    io::{BufRead, Write, stdin, stdout},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+use nix::{errno::Errno, unistd::getuid};
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+pub use self::{
+    blame::Blame,
+    process::{Process, Sock},
+};
+use crate::{
+    agent,
+    ports::Claim,
+    truth::{Binder, Expected, Failure, Truth},
+};
+
+/// How a scenario keeps in step with whoever watches it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Stops at the checkpoint, where the port is held and has not been asked for.
+    pub at_checkpoint: bool,
+    /// Stops after each failure, so that everybody is still there when it is looked into.
+    pub at_failures: bool,
+}
+
+/// Line that a scenario prints when it stops. It goes on at the next line of its standard input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// The port is held.
+    Checkpoint,
+    /// This process has failed, in this attempt of its after the checkpoint (from 1).
+    Failure {
+        /// Process id.
+        pid: u32,
+        /// Number of the attempt.
+        attempt: usize,
+    },
+}
+
+/// Where a scenario is played.
+pub struct Lab {
+    ledger: RefCell<Vec<Expected>>,
+    claims: RefCell<Vec<Claim>>,
+    programs: TempDir,
+    pace: Pace,
+    passed_checkpoint: Cell<bool>,
+}
+
+/// The scenario cannot be played here.
+#[derive(Debug)]
+pub struct Skip(pub String);
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Skip {}
+
+/// `127.0.0.1` and a port.
+#[must_use]
+pub fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// `0.0.0.0` and a port.
+#[must_use]
+pub fn any(port: u16) -> SocketAddr {
+    (Ipv4Addr::UNSPECIFIED, port).into()
+}
+
+/// `[::1]` and a port.
+#[must_use]
+pub fn loopback6(port: u16) -> SocketAddr {
+    (Ipv6Addr::LOCALHOST, port).into()
+}
+
+/// `[::]` and a port.
+#[must_use]
+pub fn any6(port: u16) -> SocketAddr {
+    (Ipv6Addr::UNSPECIFIED, port).into()
+}
+
+impl Lab {
+    /// Plays a scenario.
+    pub fn play(scenario: &str, pace: Pace, script: fn(&Self) -> Result<()>) -> Result<Truth> {
+        let lab = Self {
+            ledger: RefCell::default(),
+            claims: RefCell::default(),
+            programs: directory_for_programs()?,
+            pace,
+            passed_checkpoint: Cell::new(false),
+        };
+        let skipped = match script(&lab) {
+            Ok(()) => None,
+            Err(error) => Some(error.downcast::<Skip>()?.0),
+        };
+        ensure!(
+            skipped.is_some() || lab.passed_checkpoint.get(),
+            "the script has no checkpoint"
+        );
+        Ok(Truth {
+            scenario: scenario.into(),
+            skipped,
+            expect: lab.ledger.into_inner(),
+        })
+    }
+
+    /// A port that nobody else uses, for as long as the lab stands.
+    pub fn port(&self) -> Result<u16> {
+        let claim = Claim::new()?;
+        let port = claim.port;
+        self.claims.borrow_mut().push(claim);
+        Ok(port)
+    }
+
+    /// A directory that goes away with the lab.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.programs.path()
+    }
+
+    /// Starts a process that runs `program`: the scenario binary under that name, so that processes of different names
+    /// are of different programs.
+    pub fn process(&self, program: &str) -> Result<Process<'_>> {
+        Process::start(self, program)
+    }
+
+    /// Starts a process that binds and ends at once, and waits for its end.
+    pub fn bind_once(&self, program: &str, to: SocketAddr) -> Result<Attempt<'_>> {
+        let exe = self.program(program)?;
+        let mut child = Command::new(&exe)
+            .args([agent::ONCE, &to.to_string()])
+            .spawn()?;
+        let pid = child.id();
+        let errno = child.wait()?.code().context("killed")?;
+        let namespace = fs::metadata("/proc/self/ns/net")?.ino();
+        Ok(self.enter(Expected {
+            op: "bind".into(),
+            result: process::result_name(errno),
+            errno,
+            proto: "tcp".into(),
+            addr: ip_text(to.ip()),
+            port: Some(to.port()),
+            bound_port: (errno == 0).then_some(to.port()),
+            options: Vec::new(),
+            netns: namespace,
+            inode: None,
+            fd: None,
+            io_uring: false,
+            binder: Binder {
+                pid,
+                tid: Some(pid),
+                uid: getuid().as_raw(),
+                comm: program.into(),
+                cmdline: Some(vec![
+                    exe.display().to_string(),
+                    agent::ONCE.into(),
+                    to.to_string(),
+                ]),
+                exe,
+            },
+            before_tracing: self.is_before_tracing(),
+            failure: None,
+        }))
+    }
+
+    /// The port is held now, and will be asked for next: portwatch may as well start here.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.passed_checkpoint.set(true);
+        if self.pace.at_checkpoint {
+            stop(Stop::Checkpoint)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether portwatch has been there from now on only, if this is before the checkpoint.
+    fn is_before_tracing(&self) -> bool {
+        self.pace.at_checkpoint && !self.passed_checkpoint.get()
+    }
+
+    /// Ends the scenario: it cannot be played here.
+    pub fn skip<T>(&self, reason: impl Into<String>) -> Result<T> {
+        Err(Skip(reason.into()).into())
+    }
+
+    fn program(&self, name: &str) -> Result<PathBuf> {
+        let path = self.programs.path().join(name);
+        if !path.exists() {
+            let own = std::env::current_exe()?;
+            fs::hard_link(&own, &path)
+                .or_else(|_| fs::copy(&own, &path).map(drop))
+                .with_context(|| path.display().to_string())?;
+        }
+        Ok(path)
+    }
+
+    fn enter(&self, expected: Expected) -> Attempt<'_> {
+        let mut ledger = self.ledger.borrow_mut();
+        ledger.push(expected);
+        Attempt {
+            lab: self,
+            index: ledger.len() - 1,
+        }
+    }
+}
+
+/// Beside the scenario binary, where hard links are possible and programs may run.
+fn directory_for_programs() -> Result<TempDir> {
+    let own = std::env::current_exe()?;
+    let beside = own.parent().map(|directory| {
+        tempfile::Builder::new()
+            .prefix("portwatch-lab-")
+            .tempdir_in(directory)
+    });
+    match beside {
+        Some(Ok(directory)) => Ok(directory),
+        _ => tempfile::tempdir().context("temporary directory"),
+    }
+}
+
+/// A bind or listen that has ended. The script says what must have come of it.
+#[must_use]
+pub struct Attempt<'lab> {
+    lab: &'lab Lab,
+    index: usize,
+}
+
+impl Attempt<'_> {
+    /// It succeeded.
+    pub fn ok(self) -> Result<()> {
+        self.check("ok")
+    }
+
+    /// It succeeded; gives the port.
+    pub fn ok_port(self) -> Result<u16> {
+        let (lab, index) = (self.lab, self.index);
+        self.check("ok")?;
+        lab.ledger.borrow()[index].bound_port.context("no port")
+    }
+
+    /// It failed with `EADDRINUSE`, and this is what must be said of it.
+    pub fn in_use(self, blame: &Blame) -> Result<()> {
+        self.fails(Errno::EADDRINUSE, blame)
+    }
+
+    /// It failed with this errno, and this is what must be said of it.
+    pub fn fails(self, errno: Errno, blame: &Blame) -> Result<()> {
+        let (lab, index) = (self.lab, self.index);
+        lab.ledger.borrow_mut()[index].failure = Some(Failure::from(blame));
+        self.check(&format!("{errno:?}"))?;
+        if !lab.pace.at_failures {
+            return Ok(());
+        }
+        let ledger = lab.ledger.borrow();
+        let pid = ledger[index].binder.pid;
+        let same = |entry: &&Expected| entry.binder.pid == pid && !entry.before_tracing;
+        let attempt = ledger[..=index].iter().filter(same).count();
+        stop(Stop::Failure { pid, attempt })
+    }
+
+    fn check(self, result: &str) -> Result<()> {
+        let ledger = self.lab.ledger.borrow();
+        let entry = &ledger[self.index];
+        ensure!(
+            entry.result == result,
+            "the kernel did not do as the scenario says: {} of {} port {:?} with {:?} gave {}, not {result}",
+            entry.op,
+            entry.addr,
+            entry.port,
+            entry.options,
+            entry.result,
+        );
+        Ok(())
+    }
+}
+
+fn stop(at: Stop) -> Result<()> {
+    let mut stdout = stdout().lock();
+    writeln!(stdout, "{}", serde_json::to_string(&at)?)?;
+    stdout.flush()?;
+    stdin().lock().read_line(&mut String::new())?;
+    Ok(())
+}
+
+fn ip_text(addr: IpAddr) -> String {
+    addr.to_string()
+}

@@ -1,0 +1,171 @@
+//! What must be said of a failure.
+
+use std::net::SocketAddr;
+
+use super::{Process, Sock};
+use crate::truth::{Failure, Primary};
+
+/// What must be said of a failure: put together by the script, word by word.
+#[derive(Clone, Debug)]
+pub struct Blame(Failure);
+
+impl From<&Blame> for Failure {
+    fn from(blame: &Blame) -> Self {
+        blame.0.clone()
+    }
+}
+
+impl Blame {
+    /// This cause.
+    #[must_use]
+    pub fn cause(cause: &str) -> Self {
+        Self::new(Some(cause.into()))
+    }
+
+    /// The errno says everything: no verdict.
+    #[must_use]
+    pub fn no_verdict() -> Self {
+        Self::new(None)
+    }
+
+    fn new(cause: Option<String>) -> Self {
+        Self(Failure {
+            cause,
+            cause_needs_history: false,
+            also: Vec::new(),
+            primary: None,
+            remedies_must_contain: Vec::new(),
+            remedies_must_not_contain: Vec::new(),
+            would_succeed_if_contains: Vec::new(),
+            would_succeed_if_must_not_contain: Vec::new(),
+        })
+    }
+
+    /// The kernel does not tell this cause to those who come late.
+    #[must_use]
+    pub fn needs_history(mut self) -> Self {
+        self.0.cause_needs_history = true;
+        self
+    }
+
+    /// This is true as well.
+    #[must_use]
+    pub fn also(mut self, cause: &str) -> Self {
+        self.0.also.push(cause.into());
+        self
+    }
+
+    /// The socket to act on is this one of that process, which has it open.
+    #[must_use]
+    pub fn by(self, state: &str, owner: &Process<'_>, socket: Sock, local: SocketAddr) -> Self {
+        let pid = owner.pid();
+        let mut blame = self.left_by(state, owner, local);
+        if let Some(primary) = &mut blame.0.primary {
+            primary.holder_pids = vec![pid];
+            primary.options = owner.options(socket);
+        }
+        blame
+    }
+
+    /// The socket to act on was this process's, and nobody can reach it now.
+    #[must_use]
+    pub fn left_by(mut self, state: &str, owner: &Process<'_>, local: SocketAddr) -> Self {
+        self.0.primary = Some(Primary {
+            state: state.into(),
+            substate: None,
+            addr: local.ip().to_string(),
+            port: local.port(),
+            remote_port: None,
+            owner_pid: Some(owner.pid()),
+            owner_alive: Some(true),
+            holder_pids: Vec::new(),
+            options: Vec::new(),
+            before_tracing: owner.was_there_before_tracing(),
+        });
+        self
+    }
+
+    /// The socket to act on is a mini-socket of this kind.
+    #[must_use]
+    pub fn substate(mut self, substate: &str) -> Self {
+        self.change(|primary| primary.substate = Some(substate.into()));
+        self
+    }
+
+    /// The peer of the connection to act on has this port.
+    #[must_use]
+    pub fn peer(mut self, port: u16) -> Self {
+        self.change(|primary| primary.remote_port = Some(port));
+        self
+    }
+
+    /// The socket to act on has these options.
+    #[must_use]
+    pub fn options(mut self, options: &[&str]) -> Self {
+        self.change(|primary| primary.options = options.iter().map(ToString::to_string).collect());
+        self
+    }
+
+    /// The owner of the socket to act on has ended.
+    #[must_use]
+    pub fn owner_is_dead(mut self) -> Self {
+        self.change(|primary| primary.owner_alive = Some(false));
+        self
+    }
+
+    /// The owner may be gone by the time it is asked for, and so may its descriptors.
+    #[must_use]
+    pub fn owner_is_dying(mut self) -> Self {
+        self.change(|primary| {
+            primary.owner_alive = None;
+            primary.holder_pids.clear();
+        });
+        self
+    }
+
+    /// The process that got the socket has no descriptor of it now; this one has.
+    #[must_use]
+    pub fn inherited_by(mut self, holder: &Process<'_>) -> Self {
+        let pid = holder.pid();
+        self.change(|primary| {
+            primary.owner_pid = None;
+            primary.owner_alive = None;
+            primary.holder_pids = vec![pid];
+        });
+        self
+    }
+
+    /// One of the remedies has these words.
+    #[must_use]
+    pub fn remedy(mut self, words: &str) -> Self {
+        self.0.remedies_must_contain.push(words.into());
+        self
+    }
+
+    /// No remedy has these words: it would not help.
+    #[must_use]
+    pub fn no_remedy(mut self, words: &str) -> Self {
+        self.0.remedies_must_not_contain.push(words.into());
+        self
+    }
+
+    /// One of the counterfactuals has these words. The script proves it.
+    #[must_use]
+    pub fn would_succeed_if(mut self, words: &str) -> Self {
+        self.0.would_succeed_if_contains.push(words.into());
+        self
+    }
+
+    /// No counterfactual has these words: it is not so.
+    #[must_use]
+    pub fn would_not_succeed_if(mut self, words: &str) -> Self {
+        self.0.would_succeed_if_must_not_contain.push(words.into());
+        self
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Primary)) {
+        if let Some(primary) = &mut self.0.primary {
+            change(primary);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The processes of a scenario, as the script sees them.
+
+mod sockets;
+
+use std::{
+    cell::{Ref, RefCell},
+    collections::HashMap,
+    os::fd::{OwnedFd, RawFd},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+pub(super) use self::sockets::result_name;
+use super::{Lab, Skip};
+use crate::{
+    agent,
+    protocol::{Identity, Kind, Reply, Request, Target, put, take},
+};
+
+/// A socket, by its descriptor in the process that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sock(RawFd);
+
+/// What a socket was made with.
+#[derive(Clone, Debug)]
+struct Facts {
+    kind: Kind,
+    netns: u64,
+    options: Vec<String>,
+    target: Option<Target>,
+}
+
+/// A process that does as the script tells it. It ends when this is dropped.
+pub struct Process<'lab> {
+    lab: &'lab Lab,
+    control: Option<OwnedFd>,
+    spare: RefCell<Option<OwnedFd>>,
+    identity: RefCell<Identity>,
+    sockets: RefCell<HashMap<Sock, Facts>>,
+    child: Option<Child>,
+}
+
+impl<'lab> Process<'lab> {
+    pub(super) fn start(lab: &'lab Lab, program: &str) -> Result<Self> {
+        let (control, theirs) = control_pair()?;
+        let (spare, their_spare) = control_pair()?;
+        let child = Command::new(lab.program(program)?)
+            .arg(agent::SUBCOMMAND)
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::from(their_spare))
+            .spawn()
+            .context("agent")?;
+        Self::greet(lab, control, Some(spare), HashMap::new(), Some(child))
+    }
+
+    fn greet(
+        lab: &'lab Lab,
+        control: OwnedFd,
+        spare: Option<OwnedFd>,
+        sockets: HashMap<Sock, Facts>,
+        child: Option<Child>,
+    ) -> Result<Self> {
+        let Some(Reply::Hello(identity)) = take(&control)? else {
+            bail!("no hello")
+        };
+        Ok(Self {
+            lab,
+            control: Some(control),
+            spare: RefCell::new(spare),
+            identity: RefCell::new(identity),
+            sockets: RefCell::new(sockets),
+            child,
+        })
+    }
+
+    /// Process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.identity().pid
+    }
+
+    pub(super) fn options(&self, socket: Sock) -> Vec<String> {
+        self.sockets
+            .borrow()
+            .get(&socket)
+            .map_or_else(Vec::new, |facts| facts.options.clone())
+    }
+
+    /// True if what this process held at the checkpoint is older than portwatch's run.
+    pub(super) fn was_there_before_tracing(&self) -> bool {
+        self.lab.pace.at_checkpoint
+    }
+
+    fn identity(&self) -> Ref<'_, Identity> {
+        self.identity.borrow()
+    }
+
+    fn ask(&self, request: &Request) -> Result<Reply> {
+        let control = self.control.as_ref().context("the process has ended")?;
+        put(control, request)?;
+        match take(control)?.with_context(|| format!("the process ended in {request:?}"))? {
+            Reply::Failed(error) => bail!("{request:?}: {error}"),
+            Reply::Unsupported(reason) => Err(Skip(reason).into()),
+            reply => Ok(reply),
+        }
+    }
+
+    fn ask_fd(&self, request: &Request) -> Result<Sock> {
+        match self.ask(request)? {
+            Reply::Fd(fd) => Ok(Sock(fd)),
+            reply => bail!("{request:?}: {reply:?}"),
+        }
+    }
+
+    fn become_other(&self, request: &Request) -> Result<()> {
+        match self.ask(request)? {
+            Reply::Hello(identity) => *self.identity.borrow_mut() = identity,
+            reply => bail!("{request:?}: {reply:?}"),
+        }
+        Ok(())
+    }
+
+    /// Moves to a network namespace of its own.
+    pub fn new_netns(&self) -> Result<()> {
+        self.become_other(&Request::NewNetns)
+    }
+
+    /// Moves to the network namespace of another process.
+    pub fn join_netns(&self, other: &Process<'_>) -> Result<()> {
+        self.become_other(&Request::JoinNetns(other.pid()))
+    }
+
+    /// Writes a setting.
+    pub fn write_file(&self, path: &Path, text: &str) -> Result<()> {
+        self.ask(&Request::WriteFile(path.into(), text.into()))
+            .map(drop)
+    }
+
+    /// Becomes another user for good.
+    pub fn set_uid(&self, uid: u32) -> Result<()> {
+        self.become_other(&Request::SetUid(uid))
+    }
+
+    /// Sets the name of the leader thread.
+    pub fn set_name(&self, name: &[u8]) -> Result<()> {
+        self.become_other(&Request::SetName(name.into()))
+    }
+
+    /// Forks. The child has the same sockets.
+    pub fn fork(&self) -> Result<Process<'lab>> {
+        let spare = self
+            .spare
+            .borrow_mut()
+            .take()
+            .context("a process can fork once")?;
+        self.ask(&Request::Fork)?;
+        Process::greet(self.lab, spare, None, self.sockets.borrow().clone(), None)
+    }
+
+    /// Executes another program, which goes on as this process with these sockets.
+    pub fn exec(&self, program: &str, keep: &[Sock], args: &[&[u8]]) -> Result<()> {
+        let exe: PathBuf = self.lab.program(program)?;
+        self.sockets
+            .borrow_mut()
+            .retain(|socket, _| keep.contains(socket));
+        self.become_other(&Request::Exec {
+            exe,
+            keep: keep.iter().map(|socket| socket.0).collect(),
+            args: args.iter().map(|arg| arg.to_vec()).collect(),
+        })
+    }
+
+    /// Lets the process end, and waits until it has. Its sockets are closed then.
+    pub fn end(&mut self) -> Result<()> {
+        self.control = None;
+        self.spare.replace(None);
+        self.child.as_mut().context("not a child")?.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Process<'_> {
+    fn drop(&mut self) {
+        // It may be inside a call that never returns. Best effort: a child of it ends with its control socket.
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn control_pair() -> Result<(OwnedFd, OwnedFd)> {
+    socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )
+    .context("control socket")
+}

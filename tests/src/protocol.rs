@@ -1,0 +1,217 @@
+//! What a script and its processes say to each other: one message a packet of a `SOCK_SEQPACKET` pair.
+
+use std::{
+    net::SocketAddr,
+    os::fd::{AsFd, AsRawFd, RawFd},
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::socket::{MsgFlags, recv, send};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// Longest message, in bytes.
+const MESSAGE_LEN: usize = 64 * 1024;
+
+/// Which kind of socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Kind {
+    Tcp4,
+    Tcp6,
+    Mptcp4,
+    Udp4,
+    Udp6,
+    Unix,
+}
+
+impl Kind {
+    /// As records spell the protocol.
+    #[must_use]
+    pub const fn proto(self) -> &'static str {
+        match self {
+            Self::Tcp4 | Self::Tcp6 => "tcp",
+            Self::Mptcp4 => "mptcp",
+            Self::Udp4 | Self::Udp6 => "udp",
+            Self::Unix => "unix",
+        }
+    }
+}
+
+/// A socket option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Opt {
+    /// `SO_REUSEADDR`.
+    ReuseAddr(bool),
+    /// `SO_REUSEPORT`.
+    ReusePort(bool),
+    /// `SO_ATTACH_REUSEPORT_CBPF`, with a program that chooses the first socket of the group.
+    ReusePortProgram,
+    /// `IPV6_V6ONLY`.
+    V6Only(bool),
+    /// `SO_LINGER` of 0 s: `close()` sends a reset, and nothing stays behind.
+    ResetOnClose,
+    /// `SO_RCVBUF`, in bytes.
+    ReceiveBuffer(usize),
+}
+
+/// Where to bind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Target {
+    /// An IP address and port.
+    Ip(SocketAddr),
+    /// A path of the file system.
+    Path(PathBuf),
+    /// A name in the abstract unix namespace.
+    Abstract(String),
+}
+
+impl From<SocketAddr> for Target {
+    fn from(addr: SocketAddr) -> Self {
+        Self::Ip(addr)
+    }
+}
+
+/// How to call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum How {
+    /// The system call, in the leader thread.
+    Syscall,
+    /// The system call, in another thread.
+    Thread,
+    /// `io_uring`, completed before the submission returns.
+    Uring,
+    /// `io_uring`, by a worker thread of the kernel.
+    UringWorker,
+}
+
+/// What a process is asked to do. Descriptors are its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// Makes a socket.
+    Socket(Kind),
+    /// Sets an option.
+    Set(RawFd, Opt),
+    /// Binds.
+    Bind {
+        /// The socket.
+        fd: RawFd,
+        /// Where to.
+        to: Target,
+        /// How.
+        how: How,
+        /// A process to kill as soon as the call has returned.
+        then_kill: Option<i32>,
+    },
+    /// Listens.
+    Listen(RawFd, How),
+    /// Connects.
+    Connect(RawFd, SocketAddr),
+    /// Accepts.
+    Accept(RawFd),
+    /// Reads until the peer has closed.
+    AwaitEof(RawFd),
+    /// Writes until there is no room.
+    Fill(RawFd),
+    /// Closes.
+    Close(RawFd),
+    /// Reads the state of a TCP connection of this network namespace, by local and remote port.
+    TcpState(u16, u16),
+    /// Moves to a network namespace of its own, with `lo` up.
+    NewNetns,
+    /// Moves to the network namespace of a process.
+    JoinNetns(u32),
+    /// Writes a file, such as a setting below `/proc/sys`.
+    WriteFile(PathBuf, String),
+    /// Becomes another user for good, without capabilities.
+    SetUid(u32),
+    /// Sets the name of the thread (`PR_SET_NAME`).
+    SetName(Vec<u8>),
+    /// Forks. The child has the same descriptors and listens to the spare control socket.
+    Fork,
+    /// Executes a program that goes on as this process, and says hello again.
+    Exec {
+        /// The program.
+        exe: PathBuf,
+        /// Descriptors to keep.
+        keep: Vec<RawFd>,
+        /// More arguments, which mean nothing.
+        args: Vec<Vec<u8>>,
+    },
+}
+
+/// Who a process is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Process id.
+    pub pid: u32,
+    /// Real user id.
+    pub uid: u32,
+    /// Inode of its network namespace.
+    pub netns: u64,
+    /// Name of its leader thread.
+    pub comm: Vec<u8>,
+    /// Its executable.
+    pub exe: PathBuf,
+    /// Its arguments.
+    pub cmdline: Vec<Vec<u8>>,
+}
+
+/// What came of a bind or listen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempted {
+    /// 0, or the errno.
+    pub errno: i32,
+    /// Port of the socket afterwards; `None` for the unix family.
+    pub bound_port: Option<u16>,
+    /// The calling thread; `None` when it was one of the kernel's own.
+    pub tid: Option<u32>,
+    /// Inode of the socket.
+    pub inode: u64,
+}
+
+/// What a process answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// The first message, and the answer to what changes who the process is.
+    Hello(Identity),
+    /// It is done.
+    Done,
+    /// A descriptor of its own.
+    Fd(RawFd),
+    /// A bind or listen has ended, whichever way.
+    Attempted(Attempted),
+    /// It is connected, from this port.
+    Connected(u16),
+    /// State of a connection, as `/proc/net/tcp` numbers it; `None` without one.
+    TcpState(Option<u8>),
+    /// The kernel cannot do this.
+    Unsupported(String),
+    /// It went wrong.
+    Failed(String),
+}
+
+/// Sends a message.
+pub fn put<M: Serialize>(control: impl AsFd, message: &M) -> Result<()> {
+    let bytes = serde_json::to_vec(message)?;
+    ensure!(
+        bytes.len() <= MESSAGE_LEN,
+        "message of {} bytes",
+        bytes.len()
+    );
+    send(control.as_fd().as_raw_fd(), &bytes, MsgFlags::MSG_NOSIGNAL).context("send")?;
+    Ok(())
+}
+
+/// Receives a message; `None` when the other end is gone.
+pub fn take<M: DeserializeOwned>(control: impl AsFd) -> Result<Option<M>> {
+    let mut bytes = vec![0; MESSAGE_LEN];
+    let len =
+        recv(control.as_fd().as_raw_fd(), &mut bytes, MsgFlags::empty()).context("receive")?;
+    if len == 0 {
+        return Ok(None);
+    }
+    serde_json::from_slice(&bytes[..len])
+        .map(Some)
+        .context("not a message")
+}
