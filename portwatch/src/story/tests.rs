@@ -126,9 +126,9 @@ fn bind(task: Task, inode: u64, errno: u32, at_s: u64) -> raw::Attempt {
     attempt
 }
 
-fn refused(attempt: raw::Attempt, candidates: &[Candidate]) -> Event {
+fn refused(attempt: &raw::Attempt, candidates: &[Candidate]) -> Event {
     let mut conflict = Conflict::new_box_zeroed().unwrap();
-    conflict.attempt = attempt;
+    conflict.attempt = *attempt;
     conflict.walk.flags = raw::walk::BUCKET_FOUND;
     conflict.walk.candidates_len = u32::try_from(candidates.len()).unwrap();
     conflict.walk.candidates[..candidates.len()].copy_from_slice(candidates);
@@ -201,7 +201,7 @@ fn who_bound_the_port_is_named_with_the_time() {
     let listener = bound_by_server();
     let attempt = attempt_of(
         &mut story,
-        &refused(bind(task(11, 2, "late"), 501, 98, 30), &[listener]),
+        &refused(&bind(task(11, 2, "late"), 501, 98, 30), &[listener]),
     );
     let blocker = primary(&attempt);
     let owner = blocker.owner.as_ref().unwrap();
@@ -228,7 +228,7 @@ fn a_holder_from_before_has_no_since_and_the_oldest_owns() {
     let listener = candidate(socket(500, state::LISTEN, 8080));
     let attempt = attempt_of(
         &mut story,
-        &refused(bind(task(11, 2, "late"), 501, 98, 30), &[listener]),
+        &refused(&bind(task(11, 2, "late"), 501, 98, 30), &[listener]),
     );
     let blocker = primary(&attempt);
     let owner = blocker.owner.as_ref().unwrap();
@@ -244,7 +244,7 @@ fn a_binder_that_has_passed_its_socket_on_does_not_own_it() {
     let listener = bound_by_server();
     let attempt = attempt_of(
         &mut story,
-        &refused(bind(task(11, 2, "late"), 501, 98, 30), &[listener]),
+        &refused(&bind(task(11, 2, "late"), 501, 98, 30), &[listener]),
     );
     let owner = primary(&attempt).owner.as_ref().unwrap();
     assert_eq!((owner.process.pid, owner.source), (30, Source::Iterator));
@@ -256,7 +256,7 @@ fn an_owner_that_is_gone_keeps_its_name() {
     story.surroundings().alive.insert(10, SECOND);
     story.learn(10, SECOND, "server");
     let listener = bound_by_server();
-    let event = refused(bind(task(11, 2, "late"), 501, 98, 30), &[listener]);
+    let event = refused(&bind(task(11, 2, "late"), 501, 98, 30), &[listener]);
     let exit = Exit {
         tgid: 10,
         start_boot_ns: SECOND,
@@ -277,7 +277,7 @@ fn a_reused_pid_is_not_the_owner() {
     // The pid lives, but it started later.
     story.surroundings().alive.insert(10, 25 * SECOND);
     let listener = bound_by_server();
-    let event = refused(bind(task(11, 2, "late"), 501, 98, 30), &[listener]);
+    let event = refused(&bind(task(11, 2, "late"), 501, 98, 30), &[listener]);
     let attempt = attempt_of(&mut story, &event);
     let owner = primary(&attempt).owner.as_ref().unwrap();
     assert_eq!(
@@ -292,7 +292,7 @@ fn what_came_after_the_attempt_began_is_never_blamed() {
     let mut late = bind(task(11, 2, "late"), 501, 98, 30);
     late.enter_ns = 10 * SECOND;
     let listener = bound_by_server();
-    let attempt = attempt_of(&mut story, &refused(late, &[listener]));
+    let attempt = attempt_of(&mut story, &refused(&late, &[listener]));
     assert!(
         failure(&attempt)
             .blockers
@@ -340,7 +340,7 @@ fn time_wait(connected: bool) -> Candidate {
 #[test]
 fn a_time_wait_names_who_left_it_and_how_long_it_lasts() {
     let mut story = story();
-    let mut event = refused(bind(task(11, 2, "late"), 501, 98, 30), &[time_wait(false)]);
+    let mut event = refused(&bind(task(11, 2, "late"), 501, 98, 30), &[time_wait(false)]);
     if let Event::Conflict(conflict) = &mut event {
         conflict.walk.flags |= raw::walk::HAD_LISTENER;
     }
@@ -362,7 +362,7 @@ fn a_time_wait_names_who_left_it_and_how_long_it_lasts() {
 #[test]
 fn a_time_wait_of_a_client_is_told_from_one_of_a_server() {
     let mut story = story();
-    let event = refused(bind(task(11, 2, "late"), 501, 98, 30), &[time_wait(true)]);
+    let event = refused(&bind(task(11, 2, "late"), 501, 98, 30), &[time_wait(true)]);
     let attempt = attempt_of(&mut story, &event);
     let blocker = primary(&attempt);
     assert_eq!(blocker.connected_out, Some(true));
@@ -379,7 +379,7 @@ fn a_time_wait_of_a_client_is_told_from_one_of_a_server() {
 #[test]
 fn without_proof_nothing_is_said_about_where_a_port_came_from() {
     let mut story = story();
-    let event = refused(bind(task(11, 2, "late"), 501, 98, 30), &[time_wait(false)]);
+    let event = refused(&bind(task(11, 2, "late"), 501, 98, 30), &[time_wait(false)]);
     let attempt = attempt_of(&mut story, &event);
     assert_eq!(primary(&attempt).connected_out, None);
 }
