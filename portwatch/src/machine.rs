@@ -19,8 +19,12 @@ use crate::{
     world::processes::Key,
 };
 
+/// `IPPROTO_UDP` and `IPPROTO_UDPLITE`.
+const UDP: [u16; 2] = [17, 136];
 /// How long a look at who has a socket open is believed.
 const FRESH_NS: u64 = 1_000_000_000;
+/// Key of a look at every port.
+const ANY_PORT: u16 = 0;
 /// Ports whose look-ups are kept.
 const PORTS: usize = 1024;
 /// Values of `CONFIG_HZ` that kernels are built with.
@@ -139,6 +143,7 @@ fn descriptor(row: &Holder) -> Descriptor {
         inode: row.socket.inode,
         netns: row.socket.netns,
         port: row.socket.local.port,
+        udp: UDP.contains(&row.socket.protocol),
     }
 }
 
@@ -191,6 +196,21 @@ impl Surroundings for Machine {
             }
         }
         known(self.look(port))
+    }
+
+    fn open_sockets(&mut self, netns: u32, at_boot_ns: u64) -> Vec<Descriptor> {
+        let is_fresh = |look: &Look| at_boot_ns < look.boot_ns.saturating_add(FRESH_NS);
+        if !self.looks.get(&ANY_PORT).is_some_and(is_fresh) {
+            self.look(ANY_PORT);
+        }
+        let open = self
+            .looks
+            .get(&ANY_PORT)
+            .map_or(&[][..], |look| &look.descriptors);
+        open.iter()
+            .filter(|open| open.netns == netns)
+            .cloned()
+            .collect()
     }
 
     fn process(&mut self, pid: u32, start_boot_ns: u64) -> Option<Process> {

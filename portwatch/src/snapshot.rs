@@ -15,6 +15,7 @@ use crate::story::Descriptor;
 struct Bound {
     port: u16,
     netns: u32,
+    udp: bool,
 }
 
 /// Every open TCP and UDP socket that has `port` (0: any port).
@@ -52,6 +53,7 @@ fn bound_sockets(processes: &[Process], port: u16) -> HashMap<u64, Bound> {
             let socket = Bound {
                 port: entry.local_address.port(),
                 netns,
+                udp: false,
             };
             bound.insert(entry.inode, socket);
         }
@@ -64,6 +66,7 @@ fn bound_sockets(processes: &[Process], port: u16) -> HashMap<u64, Bound> {
             let socket = Bound {
                 port: entry.local_address.port(),
                 netns,
+                udp: true,
             };
             bound.insert(entry.inode, socket);
         }
@@ -95,6 +98,7 @@ fn descriptors(process: &Process, bound: &HashMap<u64, Bound>) -> Vec<Descriptor
             inode,
             netns: socket.netns,
             port: socket.port,
+            udp: socket.udp,
         })
     };
     fds.flatten().filter_map(open).collect()

@@ -4,6 +4,7 @@
 
 mod attempt;
 mod blocker;
+mod range;
 mod surroundings;
 #[cfg(test)]
 mod tests;

@@ -116,6 +116,8 @@ pub struct Failure {
     pub blockers: Vec<Blocker>,
     /// How many sockets were on the port, by state; `None` when the table was not walked.
     pub blocker_counts: Option<BlockerCounts>,
+    /// Who has the automatic port range, if the kernel found no free port in it.
+    pub range_use: Option<RangeUse>,
     /// `None` for an errno that says everything by itself.
     pub verdict: Option<Verdict>,
     /// The story that this failure belongs to.
@@ -193,4 +195,30 @@ pub struct BlockerCounts {
     pub truncated: bool,
     /// More sockets than `blockers` shows.
     pub blockers_truncated: bool,
+}
+
+/// Who has the ports of the automatic range, as far as open descriptors show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RangeUse {
+    /// Ports of the range, both ends included.
+    pub size: u32,
+    /// Ports on which a process has a socket of this protocol open, in this namespace. The others belong to no process
+    /// (`TIME_WAIT` and other remains of connections), are reserved, or cannot be seen.
+    pub open: u32,
+    /// Processes, those with the most ports first; at most [`RangeUse::NAMED`].
+    pub by: Vec<RangeUser>,
+}
+
+impl RangeUse {
+    /// How many processes are named.
+    pub const NAMED: usize = 5;
+}
+
+/// A process that has ports of the automatic range.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RangeUser {
+    /// The process.
+    pub process: Process,
+    /// How many ports.
+    pub ports: u32,
 }

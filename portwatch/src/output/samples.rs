@@ -231,6 +231,7 @@ pub(crate) fn conflict(blockers: Vec<Blocker>, verdict: Option<Verdict>) -> Atte
         failure: Some(Failure {
             blockers,
             blocker_counts: Some(blocker_counts),
+            range_use: None,
             verdict,
             episode: None,
         }),
@@ -247,6 +248,7 @@ pub(crate) fn refused(result: &str, errno: u32, verdict: Option<Verdict>) -> Att
         failure: Some(Failure {
             blockers: Vec::new(),
             blocker_counts: None,
+            range_use: None,
             verdict,
             episode: None,
         }),

@@ -48,6 +48,7 @@ impl<S: Surroundings> Story<S> {
         Failure {
             blockers,
             blocker_counts: walk.and_then(counts),
+            range_use: self.range_use(raw),
             verdict: None,
             episode: None,
         }
@@ -107,7 +108,7 @@ impl<S: Surroundings> Story<S> {
             .collect()
     }
 
-    fn opener(&mut self, open: &Descriptor) -> Process {
+    pub(super) fn opener(&mut self, open: &Descriptor) -> Process {
         self.learn(open.pid, open.start_boot_ns, &open.comm);
         let key = Key::new(open.pid, open.start_boot_ns);
         let mut process = self

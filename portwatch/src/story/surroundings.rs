@@ -21,6 +21,8 @@ pub struct Descriptor {
     pub netns: u32,
     /// The port.
     pub port: u16,
+    /// UDP or UDP-Lite; else TCP or another protocol.
+    pub udp: bool,
 }
 
 /// Look-ups, all best effort.
@@ -34,6 +36,9 @@ pub trait Surroundings: Debug {
         inodes: &[u64],
         at_boot_ns: u64,
     ) -> Vec<Descriptor>;
+
+    /// Every open socket of a namespace that has a port, looked up now or a moment ago.
+    fn open_sockets(&mut self, netns: u32, at_boot_ns: u64) -> Vec<Descriptor>;
 
     /// A process that lives, with everything that is known of it; `None` if it is gone or is another one by now.
     fn process(&mut self, pid: u32, start_boot_ns: u64) -> Option<Process>;

@@ -44,6 +44,14 @@ impl Surroundings for Fake {
         self.open.iter().filter(wanted).cloned().collect()
     }
 
+    fn open_sockets(&mut self, netns: u32, _at: u64) -> Vec<Descriptor> {
+        self.open
+            .iter()
+            .filter(|open| open.netns == netns)
+            .cloned()
+            .collect()
+    }
+
     fn process(&mut self, pid: u32, start_boot_ns: u64) -> Option<Process> {
         let start = *self.alive.get(&pid)?;
         (start == start_boot_ns).then(|| Process {
@@ -191,6 +199,7 @@ fn open(pid: u32, start_s: u64, inode: u64) -> Descriptor {
         inode,
         netns: NETNS,
         port: 8080,
+        udp: false,
     }
 }
 
@@ -408,4 +417,40 @@ fn records_are_numbered_from_one() {
     let event = Event::Attempt(Box::new(bind(task(10, 1, "server"), 500, 0, 20)));
     assert_eq!(story.event(&event).map(|record| record.seq), Some(1));
     assert_eq!(story.event(&event).map(|record| record.seq), Some(2));
+}
+
+#[test]
+fn who_has_the_automatic_range_is_counted_by_port() {
+    let mut story = story();
+    let at = |pid, inode, port| Descriptor {
+        port,
+        ..open(pid, 1, inode)
+    };
+    story.surroundings().open = vec![
+        at(20, 1, 40_000),
+        at(20, 2, 40_000),
+        at(21, 3, 40_001),
+        at(21, 4, 40_002),
+        at(21, 5, 50_000),
+        Descriptor {
+            udp: true,
+            ..at(22, 6, 40_003)
+        },
+    ];
+    let mut bind = bind(task(11, 2, "late"), 501, 98, 30);
+    bind.requested.port = 0;
+    bind.flags = raw::flag::NETNS_READ;
+    bind.netns.range_low = 40_000;
+    bind.netns.range_high = 40_003;
+    let attempt = attempt_of(&mut story, &refused(&bind, &[]));
+    let range = failure(&attempt).range_use.as_ref().unwrap();
+    assert_eq!((range.size, range.open), (4, 3));
+    let by: Vec<_> = range
+        .by
+        .iter()
+        .map(|user| (user.process.pid, user.ports))
+        .collect();
+    assert_eq!(by, [(21, 2), (20, 1)]);
+    let verdict = failure(&attempt).verdict.as_ref().unwrap();
+    assert_eq!(verdict.cause, Cause::EphemeralExhausted);
 }

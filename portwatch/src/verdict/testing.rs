@@ -51,6 +51,7 @@ pub(crate) fn bind(addr: &str, port: u16, options: &[SocketOption]) -> Attempt {
         failure: Some(Failure {
             blockers: Vec::new(),
             blocker_counts: Some(BlockerCounts::default()),
+            range_use: None,
             verdict: None,
             episode: None,
         }),

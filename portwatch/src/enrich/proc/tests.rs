@@ -1,5 +1,5 @@
 use std::{
-    io::Write,
+    io::{Read, Write},
     process::{Command, Stdio},
 };
 
@@ -85,6 +85,11 @@ fn a_child_is_read_and_starts_after_us() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    // spawn() returns as soon as the old image is given up, before the new one has its arguments: a byte that comes back
+    // proves that it runs.
+    let (mut to, mut from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    to.write_all(b"x").unwrap();
+    from.read_exact(&mut [0]).unwrap();
     let process = read_process(child.id()).unwrap();
     let after = clock::boot_now().unwrap();
 
@@ -98,7 +103,7 @@ fn a_child_is_read_and_starts_after_us() {
         "{before} {start} {after}"
     );
 
-    child.stdin.take().unwrap().write_all(b"end").unwrap();
+    drop(to);
     child.wait().unwrap();
     assert_eq!(
         read_process(process.pid),

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     model::{
-        attempt::{Attempt, Blocker, Failure},
+        attempt::{Attempt, Blocker, Failure, RangeUse, RangeUser},
         process::{Holder, Owner, Process, Source},
         socket::State,
         verdict::{Certainty, Verdict},
@@ -44,10 +44,25 @@ impl Text {
                 self.fact("and", rest, out)?;
             }
         }
+        if let Some(range) = &failure.range_use {
+            self.fact("taken by", self.range(range), out)?;
+        }
         match &failure.verdict {
             Some(verdict) => self.verdict(verdict, primary.is_some(), out),
             None => Ok(()),
         }
+    }
+
+    fn range(&self, range: &RangeUse) -> String {
+        let RangeUse { size, open, by } = range;
+        let mut line = format!("{open} of {size} ports are open in a process");
+        for (position, RangeUser { process, ports }) in by.iter().enumerate() {
+            let lead = if position == 0 { ":" } else { "," };
+            let who = Short(process);
+            // Writing to memory does not fail.
+            let _ = std::fmt::Write::write_fmt(&mut line, format_args!("{lead} {who} {ports}"));
+        }
+        line
     }
 
     fn fact(&self, label: &str, fact: impl Display, out: &mut impl Write) -> io::Result<()> {
