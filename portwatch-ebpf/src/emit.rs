@@ -1,6 +1,9 @@
 //! The only place that takes ring space, and the only one that counts.
 
-use aya_ebpf::{bindings::BPF_RB_FORCE_WAKEUP, helpers::generated::bpf_ringbuf_output};
+use aya_ebpf::{
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    helpers::generated::bpf_ringbuf_output,
+};
 use portwatch_common::counters::Counter;
 
 use crate::maps::{COUNTERS, EVENTS};
@@ -9,9 +12,22 @@ use crate::maps::{COUNTERS, EVENTS};
 #[inline(always)]
 pub fn count(counter: Counter) {
     if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
-        // SAFETY: a valid per-CPU value; programs of one CPU do not interrupt each other between load and store of
-        // the same counter (each counter belongs to one `Context`).
+        // SAFETY: a valid per-CPU value. What is counted happens in processes and not in interrupts, with preemption
+        // off: nothing comes between load and store.
         unsafe { *value += 1 };
+    }
+}
+
+/// The reader is woken when so many bytes wait for it; it also looks by itself, ten times a second.
+const WAKE_BYTES: u64 = 512 * 1024;
+
+/// Failures wake the reader at once. To be woken for each success would cost the caller more than the record.
+#[inline(always)]
+fn wakeup(urgent: bool) -> u64 {
+    if urgent || EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) > WAKE_BYTES {
+        u64::from(BPF_RB_FORCE_WAKEUP)
+    } else {
+        u64::from(BPF_RB_NO_WAKEUP)
     }
 }
 
@@ -28,11 +44,7 @@ pub unsafe fn submit(
     done: Counter,
     lost: Counter,
 ) -> bool {
-    let flags = if urgent {
-        u64::from(BPF_RB_FORCE_WAKEUP)
-    } else {
-        0
-    };
+    let flags = wakeup(urgent);
     // SAFETY: the caller's promise; the map is a ring buffer.
     let failed = unsafe {
         bpf_ringbuf_output(

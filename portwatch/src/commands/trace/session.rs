@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use tokio::{
     process::Child,
     sync::oneshot,
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep_until},
 };
 
 use super::{
@@ -35,8 +35,10 @@ use crate::{
     model::record::{Body, Start},
 };
 
+/// How often the ring is looked into when nothing urgent is in it: only failures wake the reader.
+const LOOK: Duration = Duration::from_millis(100);
 /// How often losses are looked for.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK_FOR_LOSSES: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     privileges::check()?;
@@ -124,15 +126,13 @@ async fn trace(
         Err(not_started) => return Ok(Ending::NotStarted(not_started)),
     };
     let end = args.duration.map(|duration| Instant::now() + duration);
-    let mut look = interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look = every(LOOK);
+    let mut look_for_losses = every(LOOK_FOR_LOSSES);
     loop {
         tokio::select! {
             result = pump.turn() => result.context("reading the ring buffer")?,
-            _ = look.tick() => {
-                losses.look(messages);
-                pump.poke();
-            }
+            _ = look.tick() => pump.poke(),
+            _ = look_for_losses.tick() => losses.look(messages),
             signal = signals.next() => {
                 // The terminal's Ctrl-C reaches the command as well: its end is the end.
                 if command.is_none() || signal != Wish::Interrupt || signals.interrupts > 1 {
@@ -148,6 +148,12 @@ async fn trace(
             _ = &mut enough => return Ok(Ending::Asked),
         }
     }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }
 
 fn start(attached: &Attached, args: &TraceArgs) -> Start {

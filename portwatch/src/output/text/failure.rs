@@ -29,6 +29,19 @@ use crate::{
 /// How many processes a line names before it counts the rest.
 const NAMED: usize = 6;
 
+/// Who has the automatic port range.
+fn taken_by(range: &RangeUse) -> String {
+    let RangeUse { size, open, by } = range;
+    let mut line = format!("{open} of {size} ports are open in a process");
+    for (position, RangeUser { process, ports }) in by.iter().enumerate() {
+        let lead = if position == 0 { ":" } else { "," };
+        let who = Short(process);
+        // Writing to memory does not fail.
+        let _ = std::fmt::Write::write_fmt(&mut line, format_args!("{lead} {who} {ports}"));
+    }
+    line
+}
+
 impl Text {
     pub(super) fn failure(
         &self,
@@ -45,24 +58,12 @@ impl Text {
             }
         }
         if let Some(range) = &failure.range_use {
-            self.fact("taken by", self.range(range), out)?;
+            self.fact("taken by", taken_by(range), out)?;
         }
         match &failure.verdict {
             Some(verdict) => self.verdict(verdict, primary.is_some(), out),
             None => Ok(()),
         }
-    }
-
-    fn range(&self, range: &RangeUse) -> String {
-        let RangeUse { size, open, by } = range;
-        let mut line = format!("{open} of {size} ports are open in a process");
-        for (position, RangeUser { process, ports }) in by.iter().enumerate() {
-            let lead = if position == 0 { ":" } else { "," };
-            let who = Short(process);
-            // Writing to memory does not fail.
-            let _ = std::fmt::Write::write_fmt(&mut line, format_args!("{lead} {who} {ports}"));
-        }
-        line
     }
 
     fn fact(&self, label: &str, fact: impl Display, out: &mut impl Write) -> io::Result<()> {
