@@ -25,5 +25,8 @@ pub fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(session::run(args, verbose))
+    let result = runtime.block_on(session::run(args, verbose));
+    // A teller that cannot write must not keep the program from ending.
+    runtime.shutdown_background();
+    result
 }

@@ -3,6 +3,7 @@
 use std::{
     process::{ExitCode, ExitStatus},
     sync::mpsc::{Sender, channel},
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -27,6 +28,7 @@ use crate::{
         attach::{self, Attached},
         counters,
         load::{self, Request},
+        plan::CAPABILITIES,
         privileges,
         ring::Reader,
     },
@@ -89,6 +91,23 @@ pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     .await;
 
     attached.detach();
+    let ended = tokio::select! {
+        ended = finish(pump, messages, losses, &counters, &statistics, thread) => ended?,
+        // The teller waits for a reader that does not read, or for a disk.
+        _ = signals.next() => return Err(anyhow!("ended before everything was written")),
+    };
+    conclude(args, &ended, ending?)
+}
+
+/// Reads what is left, and waits until it is told.
+async fn finish(
+    mut pump: Pump,
+    messages: Sender<Message>,
+    mut losses: Losses<'_>,
+    counters: &counters::Reader,
+    statistics: &counters::Statistics,
+    thread: JoinHandle<Ended>,
+) -> Result<Ended> {
     counters::wait_for_running_programs();
     pump.drain_all().await;
     losses.look(&messages);
@@ -97,10 +116,8 @@ pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     // A teller that is gone has told why.
     let _ = messages.send(Message::Finish { totals, missed });
     drop((messages, pump));
-    let ended = thread
-        .join()
-        .map_err(|_| anyhow!("the teller's thread panicked"))?;
-    conclude(args, &ended, ending?)
+    let ended = tokio::task::spawn_blocking(|| thread.join()).await?;
+    ended.map_err(|_| anyhow!("the teller's thread panicked"))
 }
 
 /// Why tracing ended.
@@ -170,17 +187,17 @@ fn start(attached: &Attached, args: &TraceArgs) -> Start {
     }
 }
 
-/// On standard error: what began, and what is missing.
+/// On standard error: what began, and what this kernel does not give.
 fn announce(attached: &Attached) {
-    let lost: Vec<&str> = attached
-        .degraded
-        .iter()
-        .map(|lost| lost.what.as_str())
-        .collect();
-    anstream::eprintln!(
-        "tracing bind and listen on this host, in every network namespace; not to be known here: {} (see `portwatch doctor`)",
-        lost.join(", ")
-    );
+    for lost in &attached.degraded {
+        if CAPABILITIES
+            .iter()
+            .any(|capability| capability.name == lost.what)
+        {
+            anstream::eprintln!("portwatch: without {}: {}", lost.what, lost.why);
+        }
+    }
+    anstream::eprintln!("tracing bind and listen in every network namespace of this host");
 }
 
 /// The last words, and the exit status.
