@@ -1,6 +1,9 @@
 //! Per-CPU counters: what the hooks saw and what became of it.
+//!
+//! They lie in an array that user space maps into its memory. To read them by system call would cost attempts: while a
+//! process is in such a call, the kernel runs no program of a tracepoint on its CPU (`bpf_disable_instrumentation()`).
 
-/// Index into the per-CPU `COUNTERS` array.
+/// Index into a CPU's part of the `COUNTERS` array.
 ///
 /// After detaching, `Seen == Submitted + Lost + Filtered` over the attempts.
 #[repr(u32)]
@@ -28,3 +31,6 @@ pub enum Counter {
 
 /// How many counters there are.
 pub const COUNTERS: u32 = 9;
+
+/// Places of a CPU's part of the array: two cache lines, which no other CPU writes to.
+pub const STRIDE: u32 = 16;

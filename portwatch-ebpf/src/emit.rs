@@ -2,17 +2,19 @@
 
 use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
-    helpers::generated::bpf_ringbuf_output,
+    helpers::generated::{bpf_get_smp_processor_id, bpf_ringbuf_output},
 };
-use portwatch_common::counters::Counter;
+use portwatch_common::counters::{Counter, STRIDE};
 
 use crate::maps::{COUNTERS, EVENTS};
 
 /// Adds one to a counter.
 #[inline(always)]
 pub fn count(counter: Counter) {
-    if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
-        // SAFETY: a valid per-CPU value. What is counted happens in processes and not in interrupts, with preemption
+    // SAFETY: the helper has no conditions.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    if let Some(value) = COUNTERS.get_ptr_mut(cpu * STRIDE + counter as u32) {
+        // SAFETY: a valid value of this CPU. What is counted happens in processes and not in interrupts, with preemption
         // off: nothing comes between load and store.
         unsafe { *value += 1 };
     }

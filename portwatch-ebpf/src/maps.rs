@@ -1,11 +1,12 @@
 //! Every map.
 
 use aya_ebpf::{
+    bindings::BPF_F_MMAPABLE,
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use portwatch_common::{
-    counters::COUNTERS as COUNTERS_LEN,
+    counters::STRIDE as COUNTER_STRIDE,
     event::{attempt::Conflict, owner::Owner, process::Process},
     maps::{
         BINDER_SLOTS, IN_FLIGHT_ENTRIES, IndexKey, OWNER_SLOTS, PORT_WORDS, PROCESS_SLOTS,
@@ -19,9 +20,9 @@ use crate::{bucket::Cursor, hooks::inflight::Call, names};
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
 
-/// [`portwatch_common::counters::Counter`], per CPU.
+/// [`portwatch_common::counters::Counter`], for each CPU. The loader sets the size.
 #[map]
-pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTERS_LEN, 0);
+pub static COUNTERS: Array<u64> = Array::with_max_entries(COUNTER_STRIDE, BPF_F_MMAPABLE);
 
 /// Calls that have begun and not ended, by `pid_tgid`. Not LRU: an entry is never dropped silently.
 #[map]
@@ -62,7 +63,7 @@ pub static PORT_INDEX: LruHashMap<IndexKey, PortIndex> = LruHashMap::with_max_en
 
 /// The port that the `iter/task_file` program looks for; 0 for every port.
 #[map]
-pub static HOLDER_PORT: Array<u32> = Array::with_max_entries(1, 0);
+pub static HOLDER_PORT: Array<u32> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// The attempt under construction, and the walk that goes with it.
 #[repr(C)]

@@ -10,4 +10,5 @@ pub mod load;
 pub mod plan;
 pub mod privileges;
 pub mod ring;
+pub mod shared;
 pub mod tracefs;

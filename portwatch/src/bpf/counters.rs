@@ -5,14 +5,10 @@ use std::{
     os::fd::{AsFd, AsRawFd},
 };
 
-use aya::{
-    Ebpf,
-    maps::{MapData, PerCpuArray},
-    programs::ProgramFd,
-};
-use portwatch_common::counters::{COUNTERS, Counter};
+use aya::{Ebpf, programs::ProgramFd};
+use portwatch_common::counters::{COUNTERS, Counter, STRIDE};
 
-use super::error::BpfError;
+use super::{error::BpfError, shared::Shared};
 
 /// Totals of the per-CPU counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,21 +23,23 @@ impl Totals {
 }
 
 /// Reads the counters while the programs run.
-pub struct Reader(PerCpuArray<MapData, u64>);
+#[derive(Debug)]
+pub struct Reader {
+    values: Shared,
+    cpus: usize,
+}
 
 impl Reader {
-    /// Takes the counters' map.
+    /// Maps the counters into memory.
     ///
     /// # Errors
     ///
     /// If the object has no such map.
-    pub fn new(ebpf: &mut Ebpf) -> Result<Self, BpfError> {
-        let map = ebpf
-            .take_map("COUNTERS")
-            .ok_or_else(|| missing("COUNTERS"))?;
-        Ok(Self(PerCpuArray::try_from(map).map_err(|error| {
-            BpfError::kernel("opening the counters", &error)
-        })?))
+    pub fn new(ebpf: &Ebpf) -> Result<Self, BpfError> {
+        let map = ebpf.map("COUNTERS").ok_or_else(|| missing("COUNTERS"))?;
+        let cpus = cpus()?;
+        let values = Shared::new(map, cpus * STRIDE as usize)?;
+        Ok(Self { values, cpus })
     }
 
     /// Sums over the CPUs.
@@ -49,12 +47,17 @@ impl Reader {
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         for (index, total) in totals.0.iter_mut().enumerate() {
-            if let Ok(values) = self.0.get(&u32::try_from(index).unwrap_or_default(), 0) {
-                *total = values.iter().sum();
-            }
+            *total = (0..self.cpus)
+                .map(|cpu| self.values.load(cpu * STRIDE as usize + index))
+                .sum();
         }
         totals
     }
+}
+
+/// CPUs that there can be: one more than the highest number.
+pub(crate) fn cpus() -> Result<usize, BpfError> {
+    aya::util::nr_cpus().map_err(|(what, error)| BpfError::kernel(what, &error))
 }
 
 /// An object without a map that it should have.

@@ -4,13 +4,12 @@ use std::io::{self, Read};
 
 use aya::{
     Ebpf,
-    maps::{Array, MapData},
     programs::{Iter, Program, ProgramError},
 };
 use portwatch_common::event::holder::Holder;
 use zerocopy::FromBytes;
 
-use super::{counters::missing, error::BpfError};
+use super::{counters::missing, error::BpfError, shared::Shared};
 
 /// Name of the program in the object.
 pub const PROGRAM: &str = "holders";
@@ -19,7 +18,7 @@ pub const PROGRAM: &str = "holders";
 pub struct Holders {
     /// The programs: aya gives out an iterator's file only through its program.
     ebpf: Ebpf,
-    port: Array<MapData, u32>,
+    port: Shared,
 }
 
 /// What one reading gave.
@@ -37,12 +36,11 @@ impl Holders {
     /// # Errors
     ///
     /// If the object lacks a map.
-    pub fn new(mut ebpf: Ebpf) -> Result<Self, BpfError> {
+    pub fn new(ebpf: Ebpf) -> Result<Self, BpfError> {
         let map = ebpf
-            .take_map("HOLDER_PORT")
+            .map("HOLDER_PORT")
             .ok_or_else(|| missing("HOLDER_PORT"))?;
-        let port =
-            Array::try_from(map).map_err(|error| BpfError::kernel("opening a map", &error))?;
+        let port = Shared::new(map, 1)?;
         Ok(Self { ebpf, port })
     }
 
@@ -52,9 +50,7 @@ impl Holders {
     ///
     /// If the kernel refuses, or the program was not loaded.
     pub fn read(&mut self, port: u16) -> io::Result<Rows> {
-        self.port
-            .set(0, u32::from(port), 0)
-            .map_err(io::Error::other)?;
+        self.port.store_u32(0, u32::from(port));
         let Some(Program::Iter(program)) = self.ebpf.program_mut(PROGRAM) else {
             return Err(io::Error::other("the object has no iterator"));
         };

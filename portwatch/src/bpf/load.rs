@@ -6,11 +6,12 @@ use aya::{Ebpf, EbpfError, EbpfLoader, VerifierLogLevel};
 use portwatch_common::{
     ABI_SYMBOL, ABI_VERSION,
     config::Config,
+    counters::STRIDE,
     offsets::{ABSENT, Offsets},
 };
 use zerocopy::IntoBytes;
 
-use super::error::BpfError;
+use super::{counters, error::BpfError};
 use crate::btf::{Btf, resolve};
 
 /// The object that this program was built with.
@@ -82,6 +83,9 @@ pub fn load(request: &Request<'_>, offsets: &Offsets) -> Result<Ebpf, BpfError> 
             &read
         }
     };
+    let counters = u32::try_from(counters::cpus()?)
+        .unwrap_or(u32::MAX)
+        .saturating_mul(STRIDE);
     let config = kernel_config(request.config, offsets);
     let level = if request.verbose {
         VerifierLogLevel::VERBOSE
@@ -94,6 +98,7 @@ pub fn load(request: &Request<'_>, offsets: &Offsets) -> Result<Ebpf, BpfError> 
         .override_global("OFFSETS", offsets.as_bytes(), true)
         .override_global("CONFIG", config.as_bytes(), true)
         .map_max_entries("EVENTS", RING_BYTES)
+        .map_max_entries("COUNTERS", counters)
         .load(object)
         .map_err(|error| match error {
             EbpfError::ParseError(aya_obj::ParseError::SymbolNotFound { name })

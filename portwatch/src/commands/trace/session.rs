@@ -57,7 +57,7 @@ pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     #[cfg(feature = "debug-log")]
     crate::bpf::debug_log::start(&mut ebpf)?;
     let ring = Reader::new(&mut ebpf)?;
-    let counters = counters::Reader::new(&mut ebpf)?;
+    let counters = counters::Reader::new(&ebpf)?;
     let mut attached = attach::attach(&mut ebpf)?;
     let statistics = counters::Statistics::new(&ebpf, attached.programs());
     // From here on events wait in the ring: whatever is newer than the snapshot is told after it.
