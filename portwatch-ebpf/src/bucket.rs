@@ -58,6 +58,8 @@ pub struct Cursor {
     pub time_wait: u32,
     /// Kept candidates that cannot conflict.
     pub harmless: u32,
+    /// Place of the last kept candidate that can conflict and is not `TIME_WAIT`.
+    pub last_live: u32,
     /// Place of the kept `TIME_WAIT` that ends last among those beyond the quota.
     pub last_time_wait: u32,
 }
@@ -70,13 +72,14 @@ pub struct Cursor {
 #[inline(always)]
 pub unsafe fn walk(context: Context, work: *mut Work, binder: u64, net: u64, port: u16, udp: bool) {
     // SAFETY: the caller's promise.
-    if !unsafe { prepare(&mut *work, binder, net, port, udp) } {
-        return;
-    }
-    if !udp {
+    let found = unsafe { prepare(&mut *work, binder, net, port, udp) };
+    if !udp && port != 0 && net != 0 {
         for way in 0..INDEX_WAYS as u32 {
             indexed(context as u32, way);
         }
+    }
+    if !found {
+        return;
     }
     let mut steps = 0;
     while steps < BUDGET {
@@ -92,6 +95,7 @@ pub unsafe fn walk(context: Context, work: *mut Work, binder: u64, net: u64, por
 /// Sets the cursor to the beginning of the port's bucket. False if there is nothing to walk.
 #[inline(always)]
 fn prepare(work: &mut Work, binder: u64, net: u64, port: u16, udp: bool) -> bool {
+    let device = work.conflict.attempt.socket.bound_dev_if;
     let walk = &mut work.conflict.walk;
     walk.flags = 0;
     walk.visited = 0;
@@ -113,6 +117,7 @@ fn prepare(work: &mut Work, binder: u64, net: u64, port: u16, udp: bool) -> bool
         live: 0,
         time_wait: 0,
         harmless: 0,
+        last_live: 0,
         last_time_wait: 0,
     };
     if port == 0 || net == 0 {
@@ -121,13 +126,13 @@ fn prepare(work: &mut Work, binder: u64, net: u64, port: u16, udp: bool) -> bool
     if udp {
         udp_slot(cursor, walk)
     } else {
-        tcp_bucket(cursor, walk)
+        tcp_bucket(cursor, walk, device)
     }
 }
 
 /// Finds the TCP bucket of the port: `inet_bind_bucket`, by `inet_bhashfn()`.
 #[inline(always)]
-fn tcp_bucket(cursor: &mut Cursor, walk: &mut Walk) -> bool {
+fn tcp_bucket(cursor: &mut Cursor, walk: &mut Walk, device: u32) -> bool {
     if !has!(net_tcp_hashinfo) || (!has!(tb_owners) && !has!(tb_bhash2)) {
         walk.flags |= walk::UNSUPPORTED;
         return false;
@@ -152,6 +157,7 @@ fn tcp_bucket(cursor: &mut Cursor, walk: &mut Walk) -> bool {
         let bucket = node - u64::from(offset!(tb_node));
         if read::<u16>(bucket, offset!(tb_port)) == cursor.port as u16
             && read::<u64>(bucket, offset!(tb_net)) == cursor.net
+            && is_same_domain(bucket, device)
         {
             enter_bucket(bucket, cursor);
             walk.flags |= walk::BUCKET_FOUND;
@@ -161,6 +167,13 @@ fn tcp_bucket(cursor: &mut Cursor, walk: &mut Walk) -> bool {
     }
     walk.flags |= walk::TRUNCATED;
     false
+}
+
+/// A VRF has buckets of its own (`inet_bind_bucket_match()` compares the L3 master device). A socket without a device is
+/// in none; of one with a device it is not known whether it is in a VRF, so that any bucket may be its own.
+#[inline(always)]
+fn is_same_domain(bucket: u64, device: u32) -> bool {
+    device != 0 || !has!(tb_l3mdev) || read::<u32>(bucket, offset!(tb_l3mdev)) == 0
 }
 
 #[inline(always)]

@@ -22,6 +22,14 @@ const TIME_WAIT: u32 = 4;
 const HARMLESS: u32 = 2;
 
 const _: () = assert!((LIVE + TIME_WAIT + HARMLESS) as usize == CANDIDATES);
+const _: () = assert!(CANDIDATES.is_power_of_two());
+
+/// A place that the quotas have given, for the verifier: masked, because old ones forget a comparison that was made on
+/// another copy of the number.
+#[inline(always)]
+fn masked(place: u32) -> usize {
+    place as usize & (CANDIDATES - 1)
+}
 
 /// Keeps a socket if its kind's quota has room.
 #[inline(always)]
@@ -53,15 +61,17 @@ pub fn keep(work: &mut Work, sk: u64, common: Common, from_index: u32) {
         }
     } else if cursor.live >= LIVE {
         work.conflict.walk.flags |= walk::CANDIDATES_TRUNCATED;
-        return;
+        // What is bound without a connection is never crowded out by connections.
+        if !matches!(common.state(), state::LISTEN | state::CLOSE) {
+            return;
+        }
+        place = cursor.last_live;
     } else {
         cursor.live += 1;
-    }
-    if place as usize >= CANDIDATES {
-        return;
+        cursor.last_live = len;
     }
     let connect_only = work.cursor.connect_only != 0;
-    let kept: &mut Candidate = &mut work.conflict.walk.candidates[place as usize];
+    let kept: &mut Candidate = &mut work.conflict.walk.candidates[masked(place)];
     sock::fill(sk, common, &mut kept.socket);
     if connect_only {
         kept.socket.flags |= flag::BUCKET_CONNECT_ONLY;
@@ -92,11 +102,8 @@ fn already_kept(work: &Work, sk: u64) -> bool {
 
 #[inline(always)]
 fn ends_later(work: &Work, tw: u64, than: u32) -> bool {
-    if than as usize >= CANDIDATES {
-        return false;
-    }
     sock::expires_in_jiffies(tw)
-        > work.conflict.walk.candidates[than as usize]
+        > work.conflict.walk.candidates[masked(than)]
             .socket
             .expires_in_jiffies
 }
@@ -134,16 +141,16 @@ fn can_conflict(
     )
 }
 
-/// `inet_rcv_saddr_equal(.., match_wildcard = true)`, a little wider where it is not sure.
+/// `inet_rcv_saddr_equal(.., match_wildcard = true)`, wider where IPv4 and IPv6 meet: user space decides there.
 #[inline(always)]
 fn overlaps(a: &Endpoint, a_v6only: bool, b: &Endpoint, b_v6only: bool) -> bool {
     if a.family != b.family {
-        let (v6, v6only) = if a.family == AF_INET6 {
-            (a, a_v6only)
+        let (v4, v6, v6only) = if a.family == AF_INET6 {
+            (b, a, a_v6only)
         } else {
-            (b, b_v6only)
+            (a, b, b_v6only)
         };
-        return !v6only && (is_zero(v6) || is_mapped(v6));
+        return !v6only && (is_zero(v4) || is_zero(v6) || is_mapped(v6));
     }
     if is_zero(a) || is_zero(b) {
         return true;
@@ -151,7 +158,7 @@ fn overlaps(a: &Endpoint, a_v6only: bool, b: &Endpoint, b_v6only: bool) -> bool 
     if a.family == AF_INET {
         word(a, 0) == word(b, 0)
     } else {
-        halves(a) == halves(b)
+        is_mapped(a) || is_mapped(b) || halves(a) == halves(b)
     }
 }
 

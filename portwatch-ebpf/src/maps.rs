@@ -70,6 +70,8 @@ pub static HOLDER_PORT: Array<u32> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 pub struct Work {
     /// The record.
     pub conflict: Conflict,
+    /// Its network namespace; 0 without one.
+    pub net: u64,
     /// Where the walk is.
     pub cursor: Cursor,
     /// `struct sock_common` of the socket at hand.

@@ -91,12 +91,12 @@ pub extern "C" fn send(context: u32, flags: u32) -> u32 {
         )
     };
     let tgid = record.task.tgid;
-    if sent && let Some(slot) = PROCESSES.get_ptr_mut(tgid & (PROCESS_SLOTS - 1)) {
-        // SAFETY: a valid map value.
+    if let Some(slot) = PROCESSES.get_ptr_mut(tgid & (PROCESS_SLOTS - 1)) {
+        // SAFETY: a valid map value. What was sent before is not true any more, whether or not this was sent.
         unsafe {
             (*slot).start_boot_ns = record.task.start_boot_ns;
             (*slot).css_set = css_set;
-            (*slot).tgid = tgid;
+            (*slot).tgid = if sent { tgid } else { 0 };
         }
     }
     0

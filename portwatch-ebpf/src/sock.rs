@@ -19,6 +19,8 @@ pub const COMMON_LEN: usize = 136;
 const BINDADDR_LOCK: u8 = 4;
 const BINDPORT_LOCK: u8 = 8;
 const CONNECT_BIND: u8 = 16;
+/// `SOCK_RAW`.
+const SOCK_RAW: u16 = 3;
 
 /// `struct sock_common` of one socket, copied in one go: the part that every kind of socket has.
 #[derive(Clone, Copy)]
@@ -246,6 +248,10 @@ fn full(sk: u64, out: &mut Socket) {
         out.uid = read(inode, offset!(i_uid));
     }
     out.flags |= flags | flag::UID_KNOWN;
+    if out.socket_type == SOCK_RAW {
+        // `inet_num` is its protocol.
+        out.local.port = 0;
+    }
 }
 
 /// The socket behind a descriptor of the current task; 0 if there is none.

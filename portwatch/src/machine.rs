@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fmt, io,
+    os::unix::fs::MetadataExt,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -38,6 +39,7 @@ pub struct Machine {
     users: Users,
     looks: HashMap<u16, Look>,
     ticks_per_second: u64,
+    sees_all_processes: bool,
 }
 
 /// Where open sockets are looked up.
@@ -74,7 +76,7 @@ impl Machine {
                 let ticks = measure_ticks(&mut iterator)?;
                 (Source::Iterator(Box::new(iterator)), ticks)
             }
-            // Only the iterator shows the kernel's tick. The slowest of the usual ones keeps "at least" true.
+            // Only the iterator shows the kernel's tick. The fastest of the usual ones keeps "at least" true.
             None => (Source::Proc, 1000),
         };
         Ok(Self {
@@ -82,6 +84,7 @@ impl Machine {
             users: Users::default(),
             looks: HashMap::new(),
             ticks_per_second,
+            sees_all_processes: sees_all_processes(),
         })
     }
 
@@ -104,20 +107,32 @@ impl Machine {
         }
     }
 
+    /// Looks, and keeps what was seen. It is dated before the look: what changes meanwhile may be missing in it.
     fn look(&mut self, port: u16) -> &[Descriptor] {
-        let descriptors = self
-            .open_sockets(port)
-            .map_or_else(|_| Vec::new(), |open| open.descriptors);
+        let boot_ns = clock::boot_now().unwrap_or(0);
+        let Ok(OpenSockets { descriptors, .. }) = self.open_sockets(port) else {
+            self.looks.remove(&port);
+            return &[];
+        };
         if self.looks.len() >= PORTS {
             self.looks.clear();
         }
-        let look = Look {
-            boot_ns: clock::boot_now().unwrap_or(0),
-            descriptors,
-        };
-        self.looks.insert(port, look);
+        self.looks.insert(
+            port,
+            Look {
+                boot_ns,
+                descriptors,
+            },
+        );
         self.looks.get(&port).map_or(&[], |look| &look.descriptors)
     }
+}
+
+/// True in the initial pid namespace (`PROC_PID_INIT_INO`), if `/proc` hides nothing: init can be read.
+fn sees_all_processes() -> bool {
+    const INITIAL: u64 = 0xEFFF_FFFC;
+    std::fs::metadata("/proc/self/ns/pid").is_ok_and(|namespace| namespace.ino() == INITIAL)
+        && read_process(1).is_some()
 }
 
 /// Open sockets, in both forms.
@@ -217,6 +232,14 @@ impl Surroundings for Machine {
         let process = read_process(pid)?;
         let start = process.start_boot_ns?.0;
         (Key::new(pid, start) == Key::new(pid, start_boot_ns)).then_some(process)
+    }
+
+    fn is_alive(&mut self, pid: u32, start_boot_ns: u64) -> Option<bool> {
+        if self.process(pid, start_boot_ns).is_some() {
+            return Some(true);
+        }
+        // Elsewhere a process that is not shown may live all the same.
+        self.sees_all_processes.then_some(false)
     }
 
     fn complete(&mut self, process: &mut Process) {

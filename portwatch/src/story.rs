@@ -63,6 +63,11 @@ impl<S: Surroundings> Story<S> {
         self.clock
     }
 
+    /// Takes a new sample of the clocks: the wall clock may have been set.
+    pub const fn set_clock(&mut self, clock: Clock) {
+        self.clock = clock;
+    }
+
     /// Failures so far that have a verdict, by cause.
     #[must_use]
     pub const fn failures(&self) -> &BTreeMap<Cause, u64> {

@@ -67,6 +67,8 @@ pub struct Attempt {
     pub header: Header,
     /// When the call began: `CLOCK_BOOTTIME`, ns; 0 without an entry.
     pub enter_ns: u64,
+    /// When its return was seen: `CLOCK_BOOTTIME`, ns. What began later cannot have refused it.
+    pub returned_ns: u64,
     /// Who called.
     pub task: Task,
     /// The socket, as it stood after the call. After a failed bind its local address has been reset.

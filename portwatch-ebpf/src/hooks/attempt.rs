@@ -39,6 +39,9 @@ use crate::{
     task,
 };
 
+/// Marks a `listen()` of a family that has neither ports nor paths.
+const IGNORED_LISTEN: u32 = u32::MAX;
+
 const EADDRINUSE: u32 = 98;
 const IPPROTO_TCP: u16 = 6;
 const IPPROTO_UDP: u16 = 17;
@@ -89,8 +92,12 @@ pub fn enter_listen(ctx: TracePointContext) -> u32 {
     // Without a port the kernel picks one (`inet_autobind`); afterwards that cannot be told any more.
     let sk = sock::from_fd(fd);
     let family: u16 = read(sk, offset!(skc_family));
-    if (family == AF_INET || family == AF_INET6) && read::<u16>(sk, offset!(skc_num)) == 0 {
-        call.op = op::AUTOBIND;
+    if family == AF_INET || family == AF_INET6 {
+        if read::<u16>(sk, offset!(skc_num)) == 0 {
+            call.op = op::AUTOBIND;
+        }
+    } else if sk != 0 && family != AF_UNIX {
+        call.op = IGNORED_LISTEN;
     }
     call.remember();
     0
@@ -117,47 +124,68 @@ pub fn exit_listen(ctx: TracePointContext) -> u32 {
 #[inline(always)]
 fn returned(result: i64, op: u32) {
     let thread = bpf_get_current_pid_tgid();
-    match IN_FLIGHT.get_ptr_mut(&thread) {
-        Some(call) => {
-            // SAFETY: a valid map value, which only this thread's own calls write.
-            let call = unsafe { &mut *call };
-            if call.op != 0 {
-                if call.flags & flag::ADDRESS_UNREAD != 0 && call.read_address() {
-                    call.flags = flag::ADDRESS_READ_LATE;
-                }
-                // On return the address of a call may turn out to be of another family.
-                if call.op != op::BIND
-                    || call.flags & flag::ADDRESS_UNREAD != 0
-                    || call.is_of_interest()
-                {
-                    finish(Context::Tracepoint, call, sock::from_fd(call.fd), result);
-                }
-            }
-            // Of a key that exists, removal cannot fail.
-            let _ = IN_FLIGHT.remove(&thread);
-        }
-        // Refused before it began (seccomp), or begun before its entry was traced.
-        None => finish(Context::Tracepoint, &Call::unseen(op), 0, result),
+    // An entry of the other kind is left from a call whose return was not traced.
+    // SAFETY: a valid map value, which only this thread's own calls write.
+    let call = IN_FLIGHT
+        .get_ptr_mut(&thread)
+        .filter(|call| unsafe { is_of((**call).op, op) });
+    let Some(call) = call else {
+        begin_unseen(op, result);
+        return complete(Context::Tracepoint, 0);
+    };
+    // SAFETY: as above.
+    let sk = unsafe { begin_returned(&mut *call, result) };
+    // Of a key that exists, removal cannot fail.
+    let _ = IN_FLIGHT.remove(&thread);
+    if let Some(sk) = sk {
+        complete(Context::Tracepoint, sk);
     }
 }
 
-/// Puts the record of an attempt together and sends it.
+/// True if a call that was remembered as `remembered` can be one that returns as `returns` (bind or listen).
 #[inline(always)]
-pub fn finish(context: Context, call: &Call, sk: u64, result: i64) {
+const fn is_of(remembered: u32, returns: u32) -> bool {
+    match remembered {
+        op::BIND | 0 => returns == op::BIND,
+        op::LISTEN | op::AUTOBIND | IGNORED_LISTEN => returns == op::LISTEN,
+        _ => false,
+    }
+}
+
+/// Begins the record of a call that has returned, and gives its socket. `None` if it is of no interest.
+#[inline(always)]
+fn begin_returned(call: &mut Call, result: i64) -> Option<u64> {
+    if call.op == 0 || call.op == IGNORED_LISTEN {
+        return None;
+    }
+    if call.flags & flag::ADDRESS_UNREAD != 0 && call.read_address() {
+        call.flags = flag::ADDRESS_READ_LATE;
+    }
+    // On return the address of a call may turn out to be of another family.
+    if call.op == op::BIND && call.flags & flag::ADDRESS_UNREAD == 0 && !call.is_of_interest() {
+        return None;
+    }
+    begin(Context::Tracepoint, call, result);
+    Some(sock::from_fd(call.fd))
+}
+
+/// Begins the record of a call that was refused before it began (seccomp), or begun before its entry was traced. A
+/// function of its own, because its call lies on the stack.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn begin_unseen(op: u32, result: i64) -> u32 {
+    begin(Context::Tracepoint, &Call::unseen(op), result);
+    0
+}
+
+/// Begins the record of an attempt in the work area, with what is known of the call.
+#[inline(always)]
+pub fn begin(context: Context, call: &Call, result: i64) {
     let Some(work) = WORK.get_ptr_mut(context as u32) else {
         return;
     };
-    emit::count(Counter::Seen);
     // SAFETY: a valid per-CPU value, which no program of another context touches.
-    if let Some(net) = unsafe { compose(context, &mut *work, call, sk, result) } {
-        send(context, work, sk, net);
-    }
-}
-
-/// Puts the record together, all but the walk. `None` if a filter leaves the attempt out; else the socket's namespace.
-#[inline(always)]
-fn compose(context: Context, work: &mut Work, call: &Call, sk: u64, result: i64) -> Option<u64> {
-    let attempt = &mut work.conflict.attempt;
+    let attempt = unsafe { &mut (*work).conflict.attempt };
     attempt.op = call.op;
     attempt.errno = if result < 0 { (-result) as u32 } else { 0 };
     attempt.fd = call.fd;
@@ -165,34 +193,64 @@ fn compose(context: Context, work: &mut Work, call: &Call, sk: u64, result: i64)
     attempt.backlog = call.backlog;
     attempt.flags = call.flags;
     attempt.enter_ns = call.enter_ns;
+    // SAFETY: the helper has no conditions.
+    attempt.returned_ns = unsafe { bpf_ktime_get_boot_ns() };
     attempt.sockaddr = call.sockaddr;
+}
+
+/// Completes the record that was begun, and sends it.
+///
+/// Each part is a function of its own: before 6.13 all that call each other share a stack of 512 bytes.
+#[inline(always)]
+pub fn complete(context: Context, sk: u64) {
+    let Some(work) = WORK.get_ptr_mut(context as u32) else {
+        return;
+    };
+    emit::count(Counter::Seen);
+    let wanted = compose(context as u32, sk) != 0;
+    // SAFETY: a valid per-CPU value, which no program of another context touches.
+    let start_boot_ns = unsafe { (*work).conflict.attempt.task.start_boot_ns };
+    process::ensure(context, task::current(), start_boot_ns);
+    if wanted {
+        send(context, work, sk);
+    }
+}
+
+/// Puts the record together, all but the walk. 0 if a filter leaves the attempt out.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn compose(context: u32, sk: u64) -> u32 {
+    let Some(work) = WORK.get_ptr_mut(context & 3) else {
+        return 0;
+    };
+    // SAFETY: a valid per-CPU value, which no program of another context touches.
+    let work = unsafe { &mut *work };
+    let attempt = &mut work.conflict.attempt;
     attempt.netns = Netns::NONE;
-    let mut net = 0;
+    work.net = 0;
     // SAFETY: the buffer is a map value of that length.
     match unsafe { Common::copy(sk, work.common.as_mut_ptr()) } {
         Some(common) if sk != 0 => {
             sock::fill(sk, common, &mut attempt.socket);
-            net = common.net();
+            work.net = common.net();
         }
         _ => {
             attempt.socket = Socket::NONE;
             attempt.flags |= flag::NO_SOCKET;
         }
     }
-    requested(call, attempt);
-    let task = task::current();
-    task::fill(task, &mut attempt.task);
-    process::ensure(context, task, attempt.task.start_boot_ns);
+    requested(attempt);
+    task::fill(task::current(), &mut attempt.task);
     // Filters select what is streamed, never what is owned.
     if attempt.errno == 0 {
         remember(attempt);
     }
     if !wanted(attempt) {
         emit::count(Counter::Filtered);
-        return None;
+        return 0;
     }
-    namespace(sk, net, attempt);
-    Some(net)
+    namespace(sk, work.net, attempt);
+    1
 }
 
 /// Remembers who has a port from now on.
@@ -202,11 +260,11 @@ fn remember(attempt: &Attempt) {
     if !is_inet(socket) || socket.local.port == 0 {
         return;
     }
-    // SAFETY: the helper has no conditions.
-    let now = unsafe { bpf_ktime_get_boot_ns() };
+    // When the call began: what it got, it got after that.
+    let since_ns = attempt.enter_ns;
     let listens = attempt.op != op::BIND;
     if is_tcp(socket) {
-        index::insert(socket, if listens { now } else { 0 });
+        index::insert(socket, if listens { since_ns } else { 0 });
     }
     // A listener that was bound before is as old as its bind, whoever called listen().
     if attempt.op == op::LISTEN {
@@ -216,7 +274,7 @@ fn remember(attempt: &Attempt) {
         By::Inode,
         Owner {
             key: socket.inode,
-            since_ns: now,
+            since_ns,
             closed_ns: 0,
             start_boot_ns: attempt.task.start_boot_ns,
             tgid: attempt.task.tgid,
@@ -241,21 +299,21 @@ fn is_tcp(socket: &Socket) -> bool {
 
 /// The address as it was asked for: of `bind()` the caller's, of `listen()` the socket's.
 #[inline(always)]
-fn requested(call: &Call, attempt: &mut Attempt) {
-    if call.op != op::BIND {
+fn requested(attempt: &mut Attempt) {
+    if attempt.op != op::BIND {
         attempt.requested = attempt.socket.local;
-        if call.op == op::AUTOBIND {
+        if attempt.op == op::AUTOBIND {
             attempt.requested.port = 0;
         }
         return;
     }
-    let s = &call.sockaddr;
+    let s = &attempt.sockaddr;
     let r = &mut attempt.requested;
     *r = Endpoint::NONE;
-    if call.flags & flag::ADDRESS_UNREAD != 0 {
+    if attempt.flags & flag::ADDRESS_UNREAD != 0 {
         return;
     }
-    r.family = call.family();
+    r.family = u16::from_ne_bytes([s[0], s[1]]);
     // `bind()` takes AF_UNSPEC with INADDR_ANY for AF_INET (`__inet_bind()`).
     if r.family == AF_UNSPEC && attempt.socket.local.family == AF_INET {
         r.family = AF_INET;
@@ -339,22 +397,24 @@ fn namespace(sk: u64, net: u64, attempt: &mut Attempt) {
     if attempt.errno == 0 || net == 0 || !has!(net_port_range) {
         return;
     }
-    let own: u32 = if attempt.requested.family == AF_UNIX {
-        0
-    } else {
-        read(sk, offset!(local_port_range))
-    };
-    if own != 0 {
-        attempt.netns.range_low = own as u16;
-        attempt.netns.range_high = (own >> 16) as u16;
-    } else if config!(port_range_packed) != 0 {
+    let (low, high) = if config!(port_range_packed) != 0 {
         let range: u32 = read(net, offset!(net_port_range));
-        attempt.netns.range_low = range as u16;
-        attempt.netns.range_high = (range >> 16) as u16;
+        (range as u16, (range >> 16) as u16)
     } else {
-        attempt.netns.range_low = read::<u32>(net, offset!(net_port_range)) as u16;
-        attempt.netns.range_high = read::<u32>(net, offset!(net_port_range) + 4) as u16;
-    }
+        let low: u32 = read(net, offset!(net_port_range));
+        let high: u32 = read(net, offset!(net_port_range) + 4);
+        (low as u16, high as u16)
+    };
+    // Each half of the socket's own range counts if it lies within the namespace's (`inet_sk_get_local_port_range()`).
+    let own: u32 = if is_inet(&attempt.socket) {
+        read(sk, offset!(local_port_range))
+    } else {
+        0
+    };
+    let (own_low, own_high) = (own as u16, (own >> 16) as u16);
+    let within = |port: u16| port != 0 && low <= port && port <= high;
+    attempt.netns.range_low = if within(own_low) { own_low } else { low };
+    attempt.netns.range_high = if within(own_high) { own_high } else { high };
     attempt.netns.unprivileged_port_start = read::<u32>(net, offset!(net_unprivileged_start));
     let bitmap: u64 = read(net, offset!(net_reserved_ports));
     let port = u64::from(attempt.requested.port);
@@ -366,17 +426,23 @@ fn namespace(sk: u64, net: u64, attempt: &mut Attempt) {
 
 /// Walks the bind table if the port was taken, and hands the record over.
 #[inline(always)]
-fn send(context: Context, work: *mut Work, sk: u64, net: u64) {
+fn send(context: Context, work: *mut Work, sk: u64) {
     // SAFETY: a valid per-CPU value, which no program of another context touches. The reference ends before the walk,
     // whose steps write to it.
-    let (walk, udp, port, failed) = unsafe {
+    let (walk, udp, port, failed, net) = unsafe {
         let attempt = &(*work).conflict.attempt;
         let protocol = attempt.socket.protocol;
         let udp = protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE;
         let walk = attempt.errno == EADDRINUSE
             && is_inet(&attempt.socket)
             && (udp || is_tcp(&attempt.socket));
-        (walk, udp, attempt.requested.port, attempt.errno != 0)
+        (
+            walk,
+            udp,
+            attempt.requested.port,
+            attempt.errno != 0,
+            (*work).net,
+        )
     };
     let mut len = size_of::<Attempt>();
     let mut kind = Kind::Attempt;

@@ -1,7 +1,8 @@
 //! Who connects and who closes, through tp_btf `inet_sock_set_state`.
 //!
 //! `current` is the connector at CLOSE -> SYN_SENT and the closer at ESTABLISHED -> FIN_WAIT1 and CLOSE_WAIT ->
-//! LAST_ACK (`tcp_close_state()`), also when a process dies. At every other change it is whoever the packet interrupted.
+//! LAST_ACK (`tcp_close_state()`), also when a process dies. At every other change it can be whoever the packet
+//! interrupted.
 
 use aya_ebpf::{
     helpers::{
@@ -18,9 +19,12 @@ use portwatch_common::event::{
 
 use crate::{
     debug_log::debug_log,
+    globals::offset,
     maps::Context,
     owner::{self, By},
-    process, task,
+    process,
+    read::read,
+    task,
 };
 
 /// TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)
@@ -41,6 +45,10 @@ pub fn set_state(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let sk: *const core::ffi::c_void = ctx.arg(0);
+    // A port that it has before it connects is from bind(): whose that is has been recorded then.
+    if role == role::CONNECTED && read::<u16>(sk as u64, offset!(skc_num)) != 0 {
+        return 0;
+    }
     // SAFETY: the tracepoint's own socket. The helper gives it a cookie if it has none; its TIME_WAIT inherits that.
     let cookie = unsafe { bpf_get_socket_cookie(sk.cast_mut()) };
     // SAFETY: the helper has no conditions.

@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use portwatch_common::{
     counters::Counter,
-    endpoint::{AF_INET, AF_INET6},
+    endpoint::{AF_INET, AF_INET6, AF_UNIX},
     event::attempt::{SOCKADDR_LEN, flag, op},
 };
 
@@ -35,6 +35,8 @@ pub fn uring_submit(ctx: BtfTracePointContext) -> i32 {
     } else if opcode == offset!(op_listen) {
         op::LISTEN
     } else {
+        // Requests are recycled: one that completed unseen (`IOSQE_CQE_SKIP_SUCCESS`) must not lend its entry to this one.
+        let _ = IN_FLIGHT_URING.remove(&req);
         return 0;
     };
     let mut call = Call::new(op, -1);
@@ -54,14 +56,20 @@ pub fn uring_complete(ctx: BtfTracePointContext) -> i32 {
     };
     // SAFETY: a valid map value; a request completes once.
     let call = unsafe { &mut *call };
+    let opcode = u32::from(read::<u8>(req, offset!(req_opcode)));
+    if opcode != offset!(op_bind) && opcode != offset!(op_listen) {
+        let _ = IN_FLIGHT_URING.remove(&req);
+        return 0;
+    }
     let sk = sock::from_file(read(req, offset!(req_file)));
     if call.op == op::BIND {
         address(req, sk, call);
     }
     let result = read::<i32>(req, offset!(req_result));
-    attempt::finish(Context::Btf, call, sk, i64::from(result));
+    attempt::begin(Context::Btf, call, i64::from(result));
     // Of a key that exists, removal cannot fail.
     let _ = IN_FLIGHT_URING.remove(&req);
+    attempt::complete(Context::Btf, sk);
     0
 }
 
@@ -81,7 +89,7 @@ fn address(req: u64, sk: u64, call: &mut Call) {
     let data: u64 = read(req, offset!(req_async_data));
     let family: u16 = read(sk, offset!(skc_family));
     let first: u16 = read(data, 0);
-    let at = if first == AF_INET || first == AF_INET6 || first == 1 || !has!(io_msghdr_addr) {
+    let at = if first == AF_INET || first == AF_INET6 || !has!(io_msghdr_addr) {
         data
     } else {
         data + u64::from(offset!(io_msghdr_addr))
@@ -94,7 +102,8 @@ fn address(req: u64, sk: u64, call: &mut Call) {
             at as *const _,
         )
     };
-    if data == 0 || failed != 0 || call.family() != family {
+    // How long a path is, is not known here: what lies behind it is of an earlier request.
+    if data == 0 || failed != 0 || call.family() != family || family == AF_UNIX {
         call.flags |= flag::ADDRESS_UNREAD;
     }
     call.addrlen = if family == AF_INET { 16 } else { 28 };

@@ -82,7 +82,7 @@ impl BpfError {
                 return Self::Refused {
                     what,
                     source: io::Error::from_raw_os_error(io.raw_os_error().unwrap_or(libc::EPERM)),
-                    advice: "run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE; under lockdown=confidentiality no tracing is possible (see `portwatch doctor`)",
+                    advice: "run as root, or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH; under lockdown=confidentiality no tracing is possible (see `portwatch doctor`)",
                 };
             }
             // aya puts the verifier's log, which has many lines, into the message.

@@ -50,7 +50,7 @@ pub fn check() -> Result<(), BpfError> {
         Ok(own) if !own.suffice() => Err(BpfError::Refused {
             what: "tracing".to_owned(),
             source: io::Error::from_raw_os_error(libc::EPERM),
-            advice: "run it as root (`sudo portwatch ...`), or give it CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE",
+            advice: "run it as root (`sudo portwatch ...`), or give it CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
         }),
         // Where /proc does not tell, the kernel will.
         _ => Ok(()),

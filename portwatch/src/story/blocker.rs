@@ -41,8 +41,7 @@ impl<S: Surroundings> Story<S> {
         // An accepted connection has the port of its listener.
         let listened = kept.iter().any(|kept| kept.socket.state == state::LISTEN)
             || walk.is_some_and(|walk| walk.flags & walk::HAD_LISTENER != 0);
-        let blockers = kept
-            .iter()
+        let blockers = distinct(kept, raw.socket.inode)
             .filter_map(|kept| self.blocker(raw, kept, &open, listened))
             .collect();
         Failure {
@@ -90,7 +89,7 @@ impl<S: Surroundings> Story<S> {
             kernel_socket: is_kernel_socket(socket),
             primary: false,
             conflicts: None,
-            came_later: raw.enter_ns != 0 && since.is_some_and(|since| since > raw.enter_ns),
+            came_later: since.is_some_and(|since| since > raw.returned_ns),
             clause: Clause::Undecided,
             certainty: Certainty::Walked,
             owner,
@@ -128,15 +127,20 @@ impl<S: Surroundings> Story<S> {
     /// Whose the socket is. Who got its port, as long as that process has it open or nobody has; else who has.
     fn owner(&mut self, candidate: &Candidate, holders: &[Holder]) -> Option<Owner> {
         if let Some((process, exited, source)) = self.recorded_owner(candidate) {
-            let holds = holders
+            // As it is called now: it may have executed another program since.
+            let holder = holders
                 .iter()
-                .any(|holder| holder.process.is_same(&process));
-            if holds || holders.is_empty() {
-                let alive = if holds {
-                    Some(true)
-                } else {
-                    self.is_alive(&process, exited)
-                };
+                .find(|holder| holder.process.is_same(&process));
+            if let Some(holder) = holder {
+                let process = holder.process.clone();
+                return Some(Owner {
+                    process,
+                    alive: Some(true),
+                    source,
+                });
+            }
+            if holders.is_empty() {
+                let alive = self.is_alive(&process, exited);
                 return Some(Owner {
                     process,
                     alive,
@@ -174,7 +178,7 @@ impl<S: Surroundings> Story<S> {
             return Some(false);
         }
         let start = process.start_boot_ns?;
-        Some(self.surroundings.process(process.pid, start.0).is_some())
+        self.surroundings.is_alive(process.pid, start.0)
     }
 
     /// A lower bound: the timer wheel may fire later, and a segment may re-arm it.
@@ -184,7 +188,16 @@ impl<S: Surroundings> Story<S> {
     }
 }
 
-/// Whether `connect()` picked the port: true or false only where that is proven.
+/// Sockets of a process once each, and without the attempt's own: an MPTCP socket and its subflow have one inode.
+fn distinct(kept: &[Candidate], own: u64) -> impl Iterator<Item = &Candidate> {
+    kept.iter().enumerate().filter_map(move |(at, candidate)| {
+        let inode = candidate.socket.inode;
+        let again = kept[..at].iter().any(|before| before.socket.inode == inode);
+        (inode == 0 || (inode != own && !again)).then_some(candidate)
+    })
+}
+
+/// Whether `connect()` picked the port; `None` where neither is known.
 fn connected_out(candidate: &Candidate, listened: bool) -> Option<bool> {
     let socket = &candidate.socket;
     if matches!(socket.state, state::LISTEN | state::CLOSE) {
@@ -211,10 +224,14 @@ fn remote(socket: &Socket) -> Option<Address> {
     })
 }
 
-/// Made by the kernel for itself, or for a `struct socket` that never had a file.
+/// Made by the kernel for itself: no process can reach it. (MPTCP's subflows are kernel sockets with a process's file.)
 fn is_kernel_socket(socket: &Socket) -> bool {
-    socket.flags & flag::KERN_SOCK != 0
-        || (socket.flags & flag::HAS_SOCKET != 0 && socket.flags & flag::HAS_FILE == 0)
+    const REACHABLE: u32 = flag::HAS_SOCKET | flag::HAS_FILE;
+    match socket.flags & REACHABLE {
+        REACHABLE => false,
+        flag::HAS_SOCKET => true,
+        _ => socket.flags & flag::KERN_SOCK != 0,
+    }
 }
 
 fn state_of(raw: u8) -> Option<State> {

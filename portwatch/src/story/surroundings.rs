@@ -43,6 +43,9 @@ pub trait Surroundings: Debug {
     /// A process that lives, with everything that is known of it; `None` if it is gone or is another one by now.
     fn process(&mut self, pid: u32, start_boot_ns: u64) -> Option<Process>;
 
+    /// Whether a process lives; `None` where that cannot be seen.
+    fn is_alive(&mut self, pid: u32, start_boot_ns: u64) -> Option<bool>;
+
     /// Fills in what follows from the rest: user name, unit, container.
     fn complete(&mut self, process: &mut Process);
 

@@ -62,6 +62,10 @@ impl Surroundings for Fake {
         })
     }
 
+    fn is_alive(&mut self, pid: u32, start_boot_ns: u64) -> Option<bool> {
+        Some(self.alive.get(&pid) == Some(&start_boot_ns))
+    }
+
     fn complete(&mut self, _process: &mut Process) {}
 
     fn device(&mut self, _index: u32, _netns: u32) -> Option<String> {
@@ -125,6 +129,7 @@ fn bind(task: Task, inode: u64, errno: u32, at_s: u64) -> raw::Attempt {
         ..Header::default()
     };
     attempt.enter_ns = at_s * SECOND - 1000;
+    attempt.returned_ns = at_s * SECOND;
     attempt.task = task;
     attempt.op = raw::op::BIND;
     attempt.errno = errno;
@@ -299,7 +304,7 @@ fn a_reused_pid_is_not_the_owner() {
 fn what_came_after_the_attempt_began_is_never_blamed() {
     let mut story = story();
     let mut late = bind(task(11, 2, "late"), 501, 98, 30);
-    late.enter_ns = 10 * SECOND;
+    late.returned_ns = 10 * SECOND;
     let listener = bound_by_server();
     let attempt = attempt_of(&mut story, &refused(&late, &[listener]));
     assert!(

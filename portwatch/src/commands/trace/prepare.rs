@@ -27,6 +27,8 @@ use crate::{
     story::Story,
 };
 
+/// Of `bpf(2)`: only if there is none yet.
+const BPF_NOEXIST: u64 = 1;
 /// `IPPROTO_TCP` and `IPPROTO_MPTCP`.
 const TCP: [u16; 2] = [6, 262];
 
@@ -110,7 +112,8 @@ fn fill_index(index: Map, rows: &[Holder]) -> Result<()> {
             .zip(sockets)
             .for_each(|(way, socket)| *way = socket);
         // Best effort: without the index a listener may hide in a very full bucket.
-        let _ = index.insert(port, entry, 0);
+        // An entry that is there is newer.
+        let _ = index.insert(port, entry, BPF_NOEXIST);
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow};
 use tokio::{
     process::Child,
     sync::oneshot,
-    time::{Instant, Interval, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until},
 };
 
 use super::{
@@ -39,13 +39,13 @@ use crate::{
 
 /// How often the ring is looked into when nothing urgent is in it: only failures wake the reader.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long the last records may take to be written once a signal has asked for an end.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How often losses are looked for.
 const LOOK_FOR_LOSSES: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     privileges::check()?;
-    // A path that cannot be written to is told before anything is loaded.
-    let sink = prepare::sink(args)?;
     let offsets = load::offsets()?;
     let request = Request {
         object: args.bpf_object.as_deref(),
@@ -60,6 +60,8 @@ pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     let counters = counters::Reader::new(&ebpf)?;
     let mut attached = attach::attach(&mut ebpf)?;
     let statistics = counters::Statistics::new(&ebpf, attached.programs());
+    // Not earlier: a start that fails leaves no file behind.
+    let sink = prepare::sink(args)?;
     // From here on events wait in the ring: whatever is newer than the snapshot is told after it.
     let mut signals = Signals::new()?;
     let (messages, receiver) = channel();
@@ -67,6 +69,7 @@ pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     let mut teller = Teller {
         story: prepare::story(ebpf, &attached)?,
         sink,
+        sampled: std::time::Instant::now(),
         told: 0,
         remaining: args.count,
         enough: Some(enough),
@@ -94,7 +97,10 @@ pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     let ended = tokio::select! {
         ended = finish(pump, messages, losses, &counters, &statistics, thread) => ended?,
         // The teller waits for a reader that does not read, or for a disk.
-        _ = signals.next() => return Err(anyhow!("ended before everything was written")),
+        () = signals.impatience() => return Err(anyhow!("ended before everything was written")),
+        () = sleep(PATIENCE), if signals.count > 0 => {
+            return Err(anyhow!("ended before everything was written: nobody has read for {PATIENCE:?}"));
+        }
     };
     conclude(args, &ended, ending?)
 }
@@ -152,7 +158,7 @@ async fn trace(
             _ = look_for_losses.tick() => losses.look(messages),
             signal = signals.next() => {
                 // The terminal's Ctrl-C reaches the command as well: its end is the end.
-                if command.is_none() || signal != Wish::Interrupt || signals.interrupts > 1 {
+                if command.is_none() || signal != Wish::Interrupt || signals.count > 1 {
                     return Ok(Ending::Asked);
                 }
             }

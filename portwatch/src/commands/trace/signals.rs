@@ -21,8 +21,8 @@ pub(super) struct Signals {
     /// A file at the limit of `RLIMIT_FSIZE` is an error of writing, not a reason to die. Caught and not ignored:
     /// a command that is run under trace would inherit that.
     _file_size: Signal,
-    /// How many interrupts there have been.
-    pub(super) interrupts: u32,
+    /// How many signals there have been.
+    pub(super) count: u32,
 }
 
 impl Signals {
@@ -32,18 +32,24 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
             _file_size: signal(SignalKind::from_raw(libc::SIGXFSZ))?,
-            interrupts: 0,
+            count: 0,
         })
     }
 
     pub(super) async fn next(&mut self) -> Wish {
-        tokio::select! {
-            _ = self.interrupt.recv() => {
-                self.interrupts += 1;
-                Wish::Interrupt
-            }
+        let wish = tokio::select! {
+            _ = self.interrupt.recv() => Wish::Interrupt,
             _ = self.terminate.recv() => Wish::Terminate,
             _ = self.hangup.recv() => Wish::Terminate,
+        };
+        self.count += 1;
+        wish
+    }
+
+    /// Waits until there have been two in all: the first one asks for an end, the second one does not wait for it.
+    pub(super) async fn impatience(&mut self) {
+        while self.count < 2 {
+            self.next().await;
         }
     }
 }

@@ -3,13 +3,14 @@
 use std::{
     sync::mpsc::Receiver,
     thread::{Builder, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{mpsc::Sender, oneshot};
 
 use crate::{
     bpf::counters::Totals,
-    clock::boot_now,
+    clock::{Clock, boot_now},
     decode,
     machine::Machine,
     model::record::{Body, Lost, Stop},
@@ -17,6 +18,9 @@ use crate::{
     story::Story,
 };
 use portwatch_common::counters::Counter;
+
+/// How often the wall clock is compared with the kernel's.
+const CLOCK_SAMPLE: Duration = Duration::from_secs(1);
 
 /// Gives chunks back to the pump.
 pub(super) type Chunks = Sender<Vec<u8>>;
@@ -60,6 +64,8 @@ pub(super) struct Ended {
 pub(super) struct Teller {
     pub(super) story: Story<Machine>,
     pub(super) sink: Sink,
+    /// When the clocks were read last.
+    pub(super) sampled: Instant,
     /// Attempts that were told.
     pub(super) told: u64,
     /// Attempts that may still be told.
@@ -91,6 +97,7 @@ impl Teller {
         Builder::new().name("teller".to_owned()).spawn(move || {
             let mut stop = None;
             for message in messages {
+                self.set_clock();
                 match message {
                     Message::Chunk(mut chunk) => {
                         self.chunk(&chunk);
@@ -116,6 +123,16 @@ impl Teller {
                 dropped: self.sink.dropped(),
             }
         })
+    }
+
+    /// Follows the wall clock, which may be set while tracing (at boot, by NTP).
+    fn set_clock(&mut self) {
+        if self.sampled.elapsed() >= CLOCK_SAMPLE
+            && let Ok(clock) = Clock::now()
+        {
+            self.story.set_clock(clock);
+            self.sampled = Instant::now();
+        }
     }
 
     fn chunk(&mut self, chunk: &[u8]) {
