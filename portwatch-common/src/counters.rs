@@ -13,7 +13,7 @@ pub enum Counter {
     Seen = 0,
     /// Attempts handed to the ring buffer.
     Submitted = 1,
-    /// Attempts that found no room in the ring buffer or in the table of calls in flight.
+    /// Attempts that found no room in the ring buffer.
     Lost = 2,
     /// Attempts that the user's filters left out.
     Filtered = 3,

@@ -10,6 +10,7 @@ mod bucket;
 mod candidate;
 mod debug_log;
 mod emit;
+mod filter;
 mod globals;
 mod hooks;
 mod index;

@@ -15,6 +15,12 @@ use crate::{
 /// Bytes of `struct sock_common` that are read at once; the loader refuses a kernel whose members lie beyond.
 pub const COMMON_LEN: usize = 136;
 
+/// `sk_protocol`, of `include/uapi/linux/in.h`.
+pub const IPPROTO_TCP: u16 = 6;
+pub const IPPROTO_UDP: u16 = 17;
+pub const IPPROTO_UDPLITE: u16 = 136;
+pub const IPPROTO_MPTCP: u16 = 262;
+
 /// `SOCK_BINDADDR_LOCK`, `SOCK_BINDPORT_LOCK` and `SOCK_CONNECT_BIND` of `include/net/sock.h`.
 const BINDADDR_LOCK: u8 = 4;
 const BINDPORT_LOCK: u8 = 8;

@@ -27,7 +27,7 @@ pub mod flag {
     pub const NO_SOCKET: u32 = 1 << 3;
     /// Asked for through `io_uring`.
     pub const IO_URING: u32 = 1 << 4;
-    /// The port that was asked for, or the one that the socket has, is in `ip_local_reserved_ports`.
+    /// The port that was asked for is in `ip_local_reserved_ports`.
     pub const PORT_RESERVED: u32 = 1 << 5;
     /// The facts in [`Attempt::netns`] were read.
     pub const NETNS_READ: u32 = 1 << 6;

@@ -13,7 +13,6 @@ use aya_ebpf::{
     programs::TracePointContext,
 };
 use portwatch_common::{
-    config::proto,
     counters::Counter,
     endpoint::{AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, Endpoint},
     event::{
@@ -28,14 +27,14 @@ use super::inflight::Call;
 use crate::{
     bucket,
     debug_log::debug_log,
-    emit,
+    emit, filter,
     globals::{config, has, offset},
     index,
-    maps::{Context, IN_FLIGHT, PORTS, WORK, Work},
+    maps::{Context, IN_FLIGHT, WORK, Work},
     owner::{self, By},
     process,
     read::read,
-    sock::{self, Common},
+    sock::{self, Common, IPPROTO_MPTCP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE},
     task,
 };
 
@@ -43,10 +42,6 @@ use crate::{
 const IGNORED_LISTEN: u32 = u32::MAX;
 
 const EADDRINUSE: u32 = 98;
-const IPPROTO_TCP: u16 = 6;
-const IPPROTO_UDP: u16 = 17;
-const IPPROTO_UDPLITE: u16 = 136;
-const IPPROTO_MPTCP: u16 = 262;
 
 /// Offsets of the arguments in `syscalls:sys_enter_*` and of the result in `sys_exit_*`: ABI.
 const ARG0: usize = 16;
@@ -200,7 +195,7 @@ pub fn begin(context: Context, call: &Call, result: i64) {
 
 /// Completes the record that was begun, and sends it.
 ///
-/// Each part is a function of its own: before 6.13 all that call each other share a stack of 512 bytes.
+/// Its parts are functions of their own that do not call each other: up to 6.12 those that do share 512 bytes of stack.
 #[inline(always)]
 pub fn complete(context: Context, sk: u64) {
     let Some(work) = WORK.get_ptr_mut(context as u32) else {
@@ -245,7 +240,7 @@ pub extern "C" fn compose(context: u32, sk: u64) -> u32 {
     if attempt.errno == 0 {
         remember(attempt);
     }
-    if !wanted(attempt) {
+    if !filter::wanted(attempt) {
         emit::count(Counter::Filtered);
         return 0;
     }
@@ -333,61 +328,6 @@ fn requested(attempt: &mut Attempt) {
             i += 1;
         }
         r.scope_id = u32::from_ne_bytes([s[24], s[25], s[26], s[27]]);
-    }
-}
-
-/// True if no filter leaves the attempt out.
-#[inline(always)]
-fn wanted(attempt: &Attempt) -> bool {
-    if config!(failures_only) != 0 && attempt.errno == 0 {
-        return false;
-    }
-    let filter_tgid = config!(filter_tgid);
-    if filter_tgid != 0 && filter_tgid != attempt.task.tgid {
-        return false;
-    }
-    let protos = config!(filter_protos);
-    if protos != 0 && protos & protocol(attempt) == 0 {
-        return false;
-    }
-    if config!(filter_ports) != 0
-        && !is_port_wanted(attempt.requested.port)
-        && !is_port_wanted(attempt.socket.local.port)
-    {
-        return false;
-    }
-    if config!(filter_comm) != 0 {
-        let wanted = config!(comm);
-        if !is_equal(&attempt.task.comm, &wanted) && !is_equal(&attempt.task.leader_comm, &wanted) {
-            return false;
-        }
-    }
-    true
-}
-
-#[inline(always)]
-fn is_equal(a: &[u8; 16], b: &[u8; 16]) -> bool {
-    u128::from_ne_bytes(*a) == u128::from_ne_bytes(*b)
-}
-
-#[inline(always)]
-fn protocol(attempt: &Attempt) -> u32 {
-    if attempt.requested.family == AF_UNIX || sock::is_unix(&attempt.socket) {
-        return proto::UNIX;
-    }
-    match attempt.socket.protocol {
-        IPPROTO_TCP => proto::TCP,
-        IPPROTO_UDP => proto::UDP,
-        IPPROTO_MPTCP => proto::MPTCP,
-        _ => proto::OTHER,
-    }
-}
-
-#[inline(always)]
-fn is_port_wanted(port: u16) -> bool {
-    match PORTS.get(u32::from(port) / 64) {
-        Some(word) => port != 0 && word >> (port % 64) & 1 != 0,
-        None => false,
     }
 }
 

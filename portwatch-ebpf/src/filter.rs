@@ -1,0 +1,64 @@
+//! Which attempts the user wants to see.
+
+use portwatch_common::{config::proto, endpoint::AF_UNIX, event::attempt::Attempt};
+
+use crate::{
+    globals::config,
+    maps::PORTS,
+    sock::{self, IPPROTO_MPTCP, IPPROTO_TCP, IPPROTO_UDP},
+};
+
+/// True if no filter leaves the attempt out.
+#[inline(always)]
+pub fn wanted(attempt: &Attempt) -> bool {
+    if config!(failures_only) != 0 && attempt.errno == 0 {
+        return false;
+    }
+    let filter_tgid = config!(filter_tgid);
+    if filter_tgid != 0 && filter_tgid != attempt.task.tgid {
+        return false;
+    }
+    let protos = config!(filter_protos);
+    if protos != 0 && protos & protocol(attempt) == 0 {
+        return false;
+    }
+    if config!(filter_ports) != 0
+        && !is_port_wanted(attempt.requested.port)
+        && !is_port_wanted(attempt.socket.local.port)
+    {
+        return false;
+    }
+    if config!(filter_comm) != 0 {
+        let wanted = config!(comm);
+        if !is_equal(&attempt.task.comm, &wanted) && !is_equal(&attempt.task.leader_comm, &wanted) {
+            return false;
+        }
+    }
+    true
+}
+
+#[inline(always)]
+fn is_equal(a: &[u8; 16], b: &[u8; 16]) -> bool {
+    u128::from_ne_bytes(*a) == u128::from_ne_bytes(*b)
+}
+
+#[inline(always)]
+fn protocol(attempt: &Attempt) -> u32 {
+    if attempt.requested.family == AF_UNIX || sock::is_unix(&attempt.socket) {
+        return proto::UNIX;
+    }
+    match attempt.socket.protocol {
+        IPPROTO_TCP => proto::TCP,
+        IPPROTO_UDP => proto::UDP,
+        IPPROTO_MPTCP => proto::MPTCP,
+        _ => proto::OTHER,
+    }
+}
+
+#[inline(always)]
+fn is_port_wanted(port: u16) -> bool {
+    match PORTS.get(u32::from(port) / 64) {
+        Some(word) => port != 0 && word >> (port % 64) & 1 != 0,
+        None => false,
+    }
+}
