@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
+pub(crate) use self::{process::raise_loopback, socket::attach_program};
 use crate::{
     ports::tcp_state,
     protocol::{Reply, Request, put, take},

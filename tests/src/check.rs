@@ -9,11 +9,14 @@ use crate::truth::{Expected, Failure, Primary, Truth};
 /// States in which no process can reach a socket.
 const OUT_OF_REACH: &[&str] = &["time_wait", "fin_wait1", "fin_wait2", "last_ack", "closing"];
 
-/// Everything in which the records differ from the truth; nothing if portwatch told it all.
+/// Everything in which a log's records from `first` on differ from the truth; nothing if portwatch told it all.
 ///
-/// The records of each process must be its attempts, one for one and in order. Other processes' are not looked at.
+/// The records of each process must be its attempts, one for one and in order. Other processes' are not looked at. What
+/// takes a capability that the log's beginning reports as missing is not demanded.
 #[must_use]
-pub fn compare(truth: &Truth, records: &[Value]) -> Vec<String> {
+pub fn compare(truth: &Truth, log: &[Value], first: usize) -> Vec<String> {
+    let without_connections = is_missing(log, "connections");
+    let records = &log[first..];
     let expected = || truth.expect.iter().filter(|entry| !entry.before_tracing);
     let pids: BTreeSet<u32> = expected().map(|entry| entry.binder.pid).collect();
     let mut problems = Vec::new();
@@ -31,6 +34,7 @@ pub fn compare(truth: &Truth, records: &[Value]) -> Vec<String> {
         for (expected, record) in of_pid.iter().zip(recorded) {
             let mut difference = Difference {
                 title: title(record),
+                without_connections,
                 problems: Vec::new(),
             };
             difference.attempt(expected, record);
@@ -38,6 +42,13 @@ pub fn compare(truth: &Truth, records: &[Value]) -> Vec<String> {
         }
     }
     problems
+}
+
+/// Whether the record `start` says that portwatch does without this capability.
+fn is_missing(log: &[Value], capability: &str) -> bool {
+    let degraded = log.first().and_then(|start| start["degraded"].as_array());
+    let mut degraded = degraded.into_iter().flatten();
+    degraded.any(|degradation| degradation["what"] == capability)
 }
 
 /// The records of a process's attempts, in order.
@@ -73,6 +84,8 @@ fn text(value: &Value) -> String {
 /// Collects what differs in one record.
 struct Difference {
     title: String,
+    /// portwatch does not see who makes and who closes connections, as if it had come later.
+    without_connections: bool,
     problems: Vec<String>,
 }
 
@@ -151,7 +164,7 @@ impl Difference {
         let late = failure
             .primary
             .as_ref()
-            .is_some_and(|primary| primary.before_tracing);
+            .is_some_and(|primary| primary.before_tracing || self.without_connections);
         let excused = late && failure.cause_needs_history && verdict["cause"] == "unknown";
         if !excused {
             self.same("cause", &verdict["cause"], &json!(cause));
@@ -254,8 +267,8 @@ impl Difference {
     fn owner(&mut self, expected: &Primary, blocker: &Value) {
         let owner = &blocker["owner"];
         // Nothing in the kernel leads from such a socket to the process that left it before anyone watched.
-        let may_be_unknown =
-            expected.before_tracing && OUT_OF_REACH.contains(&expected.state.as_str());
+        let unseen = expected.before_tracing || self.without_connections;
+        let may_be_unknown = unseen && OUT_OF_REACH.contains(&expected.state.as_str());
         if !(may_be_unknown && owner.is_null()) {
             if let Some(pid) = expected.owner_pid {
                 self.same("owner pid", &owner["pid"], &json!(pid));

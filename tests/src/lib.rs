@@ -12,12 +12,18 @@
 
 pub mod agent;
 pub mod check;
+pub mod guest;
 pub mod harness;
 pub mod lab;
 pub mod load;
 pub mod ports;
 pub mod programs;
 pub mod protocol;
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "what a kernel does differently is looked up, not copied, and may grow"
+)]
+pub mod rule;
 pub mod scenario;
 pub mod truth;
 mod uring;

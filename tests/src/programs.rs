@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{Read, Write},
+    io::Read,
     net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -12,7 +12,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::harness::{can, patience};
+use crate::{
+    harness::{can, patience},
+    ports::await_tcp_state,
+};
 
 /// A program that runs. It is killed when this is dropped.
 pub struct Program(Child);
@@ -114,10 +117,14 @@ pub fn connect(port: u16) -> Result<TcpStream> {
     }
 }
 
-/// Reads until the server has closed, and closes. Gives the client's port.
+/// Reads until the server has closed, and closes: the server's side stays in `TIME_WAIT`. Gives the client's port.
 pub fn close_after_server(mut stream: TcpStream) -> Result<u16> {
-    let port = stream.local_addr()?.port();
-    stream.flush()?;
+    let (port, server_port) = (stream.local_addr()?.port(), stream.peer_addr()?.port());
     stream.read_to_end(&mut Vec::new())?;
+    // Our ACK may be delayed. If it came after our FIN, the mini-socket's answer to it would meet a closed socket, whose
+    // reset would end the TIME_WAIT (RFC 1337).
+    await_tcp_state(server_port, port, Some(5))?;
+    drop(stream);
+    await_tcp_state(server_port, port, Some(6))?;
     Ok(port)
 }

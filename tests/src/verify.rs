@@ -38,7 +38,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn new(truth: Truth, records: &[Value]) -> Self {
+    fn new(truth: Truth, log: &[Value], first: usize) -> Self {
         match truth.skipped {
             Some(reason) => Self {
                 skipped: Some(reason),
@@ -46,7 +46,7 @@ impl Outcome {
             },
             None => Self {
                 skipped: None,
-                problems: compare(&truth, records),
+                problems: compare(&truth, log, first),
             },
         }
     }
@@ -70,7 +70,7 @@ impl Verifier {
             }
         })?;
         await_what_has_happened(trace, before)?;
-        trace.look(|records| Outcome::new(truth, &records[before..]))
+        trace.look(|records| Outcome::new(truth, records, before))
     }
 
     /// Plays a scenario, and starts portwatch at its checkpoint, when the port is held already.
@@ -90,6 +90,7 @@ impl Verifier {
         Ok(Outcome::new(
             truth,
             &finished.map_or_else(Vec::new, |finished| finished.records),
+            0,
         ))
     }
 

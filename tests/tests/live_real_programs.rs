@@ -9,7 +9,7 @@ use std::{fs, net::TcpStream, path::Path, process::Command};
 
 use portwatch_tests::{
     harness::{Trace, can_trace, portwatch_binary},
-    ports::{Claim, await_tcp_state},
+    ports::Claim,
     programs::{Program, close_after_server, connect, find, python, python_script},
 };
 use serde_json::Value;
@@ -248,7 +248,6 @@ signal.pause()
     let mut old = python_script(&python, &script(old_reuse), port).unwrap();
     attempt(&trace, old.pid(), "listen", "ok");
     let client_port = close_after_server(connect(port).unwrap()).unwrap();
-    await_tcp_state(port, client_port, Some(6)).unwrap();
     old.kill().unwrap();
 
     let mut new = python_script(&python, &script(new_reuse), port).unwrap();

@@ -3,7 +3,7 @@
 //! They come from the mirror that this machine's own apt uses and are checked by apt as any package is. Nothing is
 //! installed: each is unpacked into a cache outside of the checkout and stays there.
 
-mod archive;
+pub(crate) mod archive;
 mod image;
 
 use std::fs;
@@ -105,7 +105,7 @@ impl Kernel {
         scratch: &Path,
         directory: &Path,
     ) -> Result<()> {
-        let archive = Archive::open(mirror, suite, scratch)?;
+        let archive = Archive::open(&[(mirror, suite)], scratch)?;
         // The package of this name is empty and depends on the one of today's version.
         let wanted = format!("linux-image-{}", self.version);
         let depends = archive.depends(PACKAGE)?;
@@ -120,9 +120,7 @@ impl Kernel {
                 .filter(|name| name.starts_with("linux-binary-")),
         );
         let unpacked = scratch.join("unpacked");
-        for package in &packages {
-            archive.unpack(package, &unpacked)?;
-        }
+        archive.unpack(&packages, &unpacked)?;
         let vmlinuz = fs::read(find_vmlinuz(&unpacked)?)?;
         let btf = image::btf(&vmlinuz, scratch)?;
         let packages = packages.join("\n") + "\n";
@@ -148,7 +146,7 @@ pub(crate) fn ensure_all(refresh: bool) -> Result<()> {
 }
 
 /// Where files are kept that can be fetched again: `$XDG_CACHE_HOME/portwatch`.
-fn cache() -> Result<PathBuf> {
+pub(crate) fn cache() -> Result<PathBuf> {
     let base = match std::env::var_os("XDG_CACHE_HOME") {
         Some(directory) if Path::new(&directory).is_absolute() => PathBuf::from(directory),
         _ => std::env::home_dir()

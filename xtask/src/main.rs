@@ -9,9 +9,11 @@ mod stamp;
 mod strip;
 mod test;
 mod toolchain;
+mod vm;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -67,6 +69,22 @@ enum Command {
         #[arg(last = true, value_name = "ARGS")]
         arguments: Vec<String>,
     },
+    /// Boot Debian's kernels in an emulated machine, and run the scenarios there.
+    #[command(after_help = VM_EXAMPLES)]
+    Vm {
+        /// Which one: 5.10, 6.1, 6.12, newest or all.
+        #[arg(long, value_name = "KERNEL", default_value = "all")]
+        kernel: String,
+        /// One more program for the guest's /bin; it must be linked statically.
+        #[arg(long, value_name = "FILE")]
+        add: Vec<PathBuf>,
+        /// Seconds that one guest may run.
+        #[arg(long, value_name = "SECONDS", default_value_t = 1200)]
+        limit: u64,
+        /// What root runs there instead of the scenarios.
+        #[arg(last = true, value_name = "COMMAND")]
+        command: Vec<String>,
+    },
 }
 
 const EBPF_EXAMPLES: &str = "\
@@ -91,9 +109,16 @@ Examples:
   cargo xtask test --unit             those that need neither root nor anything installed
   cargo xtask test --live -- listen   those that run portwatch, and have this in their name";
 
+const VM_EXAMPLES: &str = "\
+Examples:
+  cargo xtask vm                                           every scenario on every kernel
+  cargo xtask vm --kernel 5.10 -- live time-wait           those with this in their name, on one
+  cargo xtask vm --kernel 6.1 -- portwatch doctor          any command
+  cargo xtask vm --add /bin/busybox -- busybox sh -c 'ls'  with a program that is linked statically";
+
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             shell::say(format!("error: {error:#}"));
             ExitCode::FAILURE
@@ -101,8 +126,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
-    match command {
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let done = match command {
         Command::Ebpf {
             check: true,
             output,
@@ -136,5 +161,20 @@ fn run(command: Command) -> anyhow::Result<()> {
             };
             test::test(which, &arguments)
         }
-    }
+        Command::Vm {
+            kernel,
+            add,
+            limit,
+            command,
+        } => {
+            let request = vm::Request {
+                kernel,
+                add,
+                limit: Duration::from_secs(limit),
+                command,
+            };
+            return vm::vm(&request).map(ExitCode::from);
+        }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

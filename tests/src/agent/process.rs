@@ -63,7 +63,7 @@ pub(super) fn new_netns() -> Result<Reply> {
     hello()
 }
 
-fn raise_loopback() -> Result<()> {
+pub(crate) fn raise_loopback() -> Result<()> {
     let any = socket(
         AddressFamily::Inet,
         SockType::Datagram,

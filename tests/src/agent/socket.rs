@@ -75,7 +75,7 @@ pub(super) fn set(socket: &OwnedFd, option: Opt) -> Result<Reply> {
     Ok(Reply::Done)
 }
 
-fn attach_program(socket: &OwnedFd) -> nix::Result<()> {
+pub(crate) fn attach_program(socket: &OwnedFd) -> nix::Result<()> {
     // BPF_RET | BPF_K with 0: the first socket of the group.
     let mut program = [libc::sock_filter {
         code: 0x06,

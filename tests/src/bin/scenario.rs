@@ -12,10 +12,10 @@ use std::{
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use portwatch_tests::{
-    agent,
+    agent, guest,
     harness::portwatch_binary,
     lab::Pace,
-    load,
+    load, rule,
     scenario::{all, find},
     verify::{Outcome, Verifier},
 };
@@ -69,6 +69,15 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         fail: u64,
     },
+    /// Bind generated pairs of sockets, and compare the kernel's answers with portwatch's rule; needs root
+    Rule {
+        /// How many random ones, beside the core that is always the same
+        #[arg(long, default_value_t = 20_000)]
+        pairs: usize,
+        /// What they are made from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Be a process of a scenario
     #[command(name = agent::SUBCOMMAND, hide = true)]
     Agent {
@@ -85,6 +94,9 @@ enum Command {
         /// Where to
         to: SocketAddr,
     },
+    /// Be the first process of a guest
+    #[command(name = guest::SUBCOMMAND, hide = true)]
+    Guest,
 }
 
 fn main() -> Result<ExitCode> {
@@ -130,8 +142,16 @@ fn main() -> Result<ExitCode> {
             let load = load::run(at(free), at(taken), ok, fail)?;
             writeln!(stdout(), "{}", serde_json::to_string(&load)?)?;
         }
+        Command::Rule { pairs, seed } => {
+            let report = rule::run(pairs, seed)?;
+            writeln!(stdout(), "{report}")?;
+            if report.mismatched > 0 {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Agent { keep, rest: _ } => agent::serve(&keep)?,
         Command::Once { to } => agent::bind_once(to),
+        Command::Guest => guest::serve()?,
     }
     Ok(ExitCode::SUCCESS)
 }

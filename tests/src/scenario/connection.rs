@@ -56,6 +56,8 @@ fn ephemeral_time_wait(lab: &Lab) -> Result<()> {
     let incoming = server.accept(listener)?;
     client.close(outgoing)?;
     server.await_eof(incoming)?;
+    // As for the server's own: see `time_wait`.
+    client.await_tcp(port, server_port, Some(5))?;
     server.close(incoming)?;
     client.await_tcp(port, server_port, Some(6))?;
     lab.checkpoint()?;

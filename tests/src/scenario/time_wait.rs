@@ -31,13 +31,16 @@ fn reuse(on: bool) -> Vec<Opt> {
     }
 }
 
-/// Opens a connection and closes it, the server first. Gives the client's port.
+/// Opens a connection and closes it, the server first: its side stays in `TIME_WAIT`. Gives the client's port.
 fn leave(server: &Process<'_>, listener: Sock, client: &Process<'_>, port: u16) -> Result<u16> {
     let outgoing = client.socket(Tcp4)?;
     let client_port = client.connect(outgoing, loopback(port))?;
     let incoming = server.accept(listener)?;
     server.close(incoming)?;
     client.await_eof(outgoing)?;
+    // The client's ACK may be delayed. If it came after its FIN, the mini-socket's answer to it would meet a closed
+    // socket, whose reset would end the TIME_WAIT (RFC 1337).
+    server.await_tcp(port, client_port, FIN_WAIT2)?;
     client.close(outgoing)?;
     server.await_tcp(port, client_port, TIME_WAIT)?;
     Ok(client_port)
@@ -122,7 +125,12 @@ fn listener_behind(lab: &Lab) -> Result<()> {
     let binder = lab.process("pw-binder")?;
     let listener = server.listener(Tcp4, loopback(port), &[ReuseAddr(true)])?;
     for _ in 0..CONNECTIONS {
-        leave(&server, listener, &client, port)?;
+        let outgoing = client.socket(Tcp4)?;
+        client.connect(outgoing, loopback(port))?;
+        let incoming = server.accept(listener)?;
+        server.close(incoming)?;
+        client.await_eof(outgoing)?;
+        client.close(outgoing)?;
     }
     lab.checkpoint()?;
     let blame = Blame::cause("live-listener").by("listen", &server, listener, loopback(port));

@@ -20,14 +20,16 @@ pub(crate) enum Mirror {
     Security,
 }
 
-/// A suite's list of packages, in a directory of our own.
+/// The lists of packages of some suites, in a directory of our own.
 pub(crate) struct Archive {
     directory: PathBuf,
+    /// The suite whose packages are taken even where another one has newer ones.
+    preferred: Option<String>,
 }
 
 impl Archive {
-    /// Fetches the list of packages of a suite.
-    pub(crate) fn open(mirror: Mirror, suite: &str, directory: &Path) -> Result<Self> {
+    /// Fetches the lists of packages of some suites.
+    pub(crate) fn open(suites: &[(Mirror, &str)], directory: &Path) -> Result<Self> {
         if !apt::is_here() || !Path::new(KEYRING).is_file() {
             bail!(
                 "Debian's packages can be had, and checked, only on Debian: there is no {KEYRING}"
@@ -38,14 +40,37 @@ impl Archive {
             fs::create_dir_all(&part)
                 .with_context(|| format!("cannot create {}", part.display()))?;
         }
-        let address = mirror.address()?;
-        let sources = format!("deb [arch=amd64 signed-by={KEYRING}] {address} {suite} main\n");
-        fs::write(directory.join("sources"), sources)?;
+        let mut sources = Vec::new();
+        for (mirror, suite) in suites {
+            let address = mirror.address()?;
+            sources.push(format!(
+                "deb [arch=amd64 signed-by={KEYRING}] {address} {suite} main\n"
+            ));
+        }
+        fs::write(directory.join("sources"), sources.concat())?;
         let archive = Self {
             directory: directory.to_path_buf(),
+            preferred: None,
         };
         output(archive.command("apt-get").arg("update"))?;
         Ok(archive)
+    }
+
+    /// Takes packages from this suite where it has them.
+    pub(crate) fn preferring(mut self, suite: &str) -> Self {
+        self.preferred = Some(suite.to_owned());
+        self
+    }
+
+    /// A package and those that it needs, but for what is installed on this machine.
+    pub(crate) fn missing(&self, package: &str) -> Result<Vec<String>> {
+        let mut install = self.command("apt-get");
+        install.args(["install", "--simulate", "--no-install-recommends", package]);
+        let told = output(&mut install)?;
+        // "Inst libslirp0 (4.7.0-1 Debian:12.11/stable [amd64])"
+        let names = told.lines().filter_map(|line| line.strip_prefix("Inst "));
+        let names = names.filter_map(|line| line.split_whitespace().next());
+        Ok(names.map(str::to_owned).collect())
     }
 
     /// Names of the packages that a package depends on.
@@ -59,19 +84,31 @@ impl Archive {
         Ok(names.map(str::to_owned).collect())
     }
 
-    /// Fetches a package and puts its files into a directory.
-    pub(crate) fn unpack(&self, package: &str, into: &Path) -> Result<()> {
-        let downloads = self.directory.join(package);
+    /// Fetches packages and puts their files into a directory.
+    pub(crate) fn unpack(&self, packages: &[String], into: &Path) -> Result<()> {
+        let downloads = self.directory.join("packages");
         fs::create_dir_all(&downloads)?;
+        fs::create_dir_all(into)?;
         let mut download = self.command("apt-get");
-        output(download.current_dir(&downloads).args(["download", package]))?;
-        let mut files = fs::read_dir(&downloads)?.filter_map(|entry| Some(entry.ok()?.path()));
-        let file = files.find(|path| path.extension().is_some_and(|ext| ext == "deb"));
-        let file = file.with_context(|| format!("apt-get has not left {package} behind"))?;
-        run(Command::new("dpkg").arg("--extract").arg(file).arg(into))
+        output(
+            download
+                .current_dir(&downloads)
+                .arg("download")
+                .args(packages),
+        )?;
+        let files = fs::read_dir(&downloads)?.filter_map(|entry| Some(entry.ok()?.path()));
+        let is_package = |path: &PathBuf| path.extension().is_some_and(|ext| ext == "deb");
+        let files: Vec<_> = files.filter(is_package).collect();
+        if files.len() < packages.len() {
+            bail!("apt-get has not left {} behind", packages.join(", "));
+        }
+        for file in files {
+            run(Command::new("dpkg").arg("--extract").arg(file).arg(into))?;
+        }
+        Ok(())
     }
 
-    /// An apt command that sees this suite alone.
+    /// An apt command that sees these suites alone.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         for (option, path) in [
@@ -91,6 +128,9 @@ impl Archive {
             "APT::Sandbox::User=root",
         ] {
             command.args(["-o", option]);
+        }
+        if let Some(suite) = &self.preferred {
+            command.args(["-o", &format!("APT::Default-Release={suite}")]);
         }
         command
     }

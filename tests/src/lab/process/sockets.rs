@@ -233,12 +233,11 @@ impl<'lab> Process<'lab> {
     /// Waits until the connection between these ports is in this state, as `/proc/net/tcp` numbers it (a mini-socket by
     /// its kind), or until it is gone.
     pub fn await_tcp(&self, local: u16, remote: u16, wanted: Option<u8>) -> Result<()> {
-        await_state(wanted, || {
-            match self.ask(&Request::TcpState(local, remote))? {
-                Reply::TcpState(state) => Ok(state),
-                reply => bail!("state of a connection: {reply:?}"),
-            }
-        })
+        let ask = || match self.ask(&Request::TcpState(local, remote))? {
+            Reply::TcpState(state) => Ok(state),
+            reply => bail!("state of a connection: {reply:?}"),
+        };
+        await_state(wanted, ask).with_context(|| format!("from port {local} to {remote}"))
     }
 }
 

@@ -1,0 +1,225 @@
+//! One pair: holds the port, asks for it, and compares what the rule says with what the kernel does.
+
+use std::{fmt, os::fd::OwnedFd};
+
+use anyhow::{Context, Result, ensure};
+use portwatch::{
+    model::socket::{Side, State},
+    verdict::rule::{Call, Port, Ruling, Transport, conflict},
+};
+
+use super::{
+    kernel::Kernel,
+    namespace::Namespace,
+    pair::{Ask, Pair},
+    socket::{self, Answer, bind, local, open},
+    stage::{Staged, side, stage},
+};
+
+/// A call for the port.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    /// Which.
+    what: &'static str,
+    call: Call,
+    /// The socket that it is made on.
+    binder: Side,
+    /// The one that the ruling is about.
+    existing: Side,
+    /// What the rule says.
+    pub(super) ruling: Ruling,
+    /// The kernel's bucket lets it in without comparing.
+    pub(super) shortcut: bool,
+    /// What the kernel says.
+    pub(super) answer: Answer,
+}
+
+impl Step {
+    /// Judges a call by the rule, against each socket that holds the port.
+    fn judge(
+        what: &'static str,
+        call: Call,
+        binder: Side,
+        existing: &[Side],
+        answer: Answer,
+    ) -> Result<Self> {
+        let rulings = existing
+            .iter()
+            .map(|side| (side, conflict(call, &binder, side)));
+        // One that conflicts is enough. Of those that allow, the last one is what the pair is about.
+        let (against, ruling) = rulings
+            .reduce(|a, b| {
+                let allowed = matches!(a.1, Ruling::Allowed(_));
+                if allowed { b } else { a }
+            })
+            .context("nobody holds the port")?;
+        Ok(Self {
+            what,
+            call,
+            existing: against.clone(),
+            binder,
+            ruling,
+            shortcut: false,
+            answer,
+        })
+    }
+
+    /// Whether the kernel does as the rule and the shortcuts say.
+    pub(super) fn is_as_predicted(&self) -> bool {
+        let predicted = match (self.ruling.conflicts(), self.shortcut) {
+            (_, true) | (Some(false), _) => Some(Answer::Granted),
+            (Some(true), false) => Some(Answer::Refused),
+            (None, false) => None,
+        };
+        predicted == Some(self.answer)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            what,
+            call,
+            binder,
+            existing,
+            ruling,
+            shortcut,
+            answer,
+        } = self;
+        writeln!(
+            f,
+            "{what}: the kernel has {answer:?}, the rule says {ruling:?}, clause {:?}; a shortcut {}",
+            ruling.clause(),
+            if *shortcut {
+                "applies"
+            } else {
+                "does not apply"
+            },
+        )?;
+        writeln!(f, "  {call:?}")?;
+        writeln!(f, "  binder   {binder:?}")?;
+        write!(f, "  existing {existing:?}")
+    }
+}
+
+/// Plays a pair on a port that was free. The last step is the first one that was refused or not as predicted, if any.
+pub(super) fn play(pair: &Pair, namespace: &mut Namespace, kernel: &Kernel) -> Result<Vec<Step>> {
+    let port = namespace.port()?;
+    namespace.set_autobind_reuse(pair.ask == Ask::AnyReuse)?;
+    let staged = stage(pair, port, namespace, kernel)?;
+    let binder = open(pair.transport, &pair.binder)?;
+    if pair.ask != Ask::Bind {
+        namespace.set_automatic_ports(Some(port))?;
+    }
+    let mut play = Play {
+        pair,
+        port,
+        staged,
+        steps: Vec::new(),
+    };
+    let bound = match pair.ask {
+        Ask::Bind | Ask::ListenSecond => play.bind(&binder, port, Port::Explicit)?,
+        Ask::Any => play.bind(&binder, 0, Port::Any)?,
+        Ask::AnyReuse => play.bind(&binder, 0, Port::AnyReuse)?,
+        Ask::ListenUnbound => {
+            play.listen_unbound(&binder)?;
+            return Ok(play.steps);
+        }
+    };
+    let goes_on = bound && (pair.ask != Ask::ListenSecond || play.existing_listens()?);
+    if goes_on && pair.transport == Transport::Tcp {
+        play.listen(&binder)?;
+    }
+    Ok(play.steps)
+}
+
+struct Play<'a> {
+    pair: &'a Pair,
+    port: u16,
+    staged: Staged,
+    steps: Vec<Step>,
+}
+
+impl Play<'_> {
+    fn bind(&mut self, socket: &OwnedFd, port: u16, how: Port) -> Result<bool> {
+        let plan = &self.pair.binder;
+        let answer = bind(socket, plan.addr, port)?;
+        // As it is asked for: bind() sets IPV6_V6ONLY for some addresses.
+        let asked = Side {
+            v6only: plan.v6only,
+            ..side(plan, State::Bound)
+        };
+        let existing = self.staged.existing.clone();
+        let granted = self.step("bind()", how, asked, &existing, answer)?;
+        if granted {
+            let bound = local(socket)?.port();
+            ensure!(bound == self.port, "bound to port {bound}");
+            self.staged.bucket.take(&side(plan, State::Bound));
+        }
+        Ok(granted)
+    }
+
+    fn listen(&mut self, socket: &OwnedFd) -> Result<()> {
+        let listening = side(&self.pair.binder, State::Listen);
+        let answer = socket::listen(socket)?;
+        let existing = self.staged.existing.clone();
+        self.step("listen()", Port::Explicit, listening, &existing, answer)
+            .map(drop)
+    }
+
+    /// The existing socket listens, as the other one in its way is the binder.
+    fn existing_listens(&mut self) -> Result<bool> {
+        let socket = self.staged.socket.as_ref().context("closed")?;
+        let answer = socket::listen(socket)?;
+        let [existing] = &mut self.staged.existing[..] else {
+            unreachable!("one socket is bound")
+        };
+        existing.state = State::Listen;
+        let listening = existing.clone();
+        let binder = side(&self.pair.binder, State::Bound);
+        let what = "listen() of the existing socket";
+        let granted = self.step(what, Port::Explicit, listening.clone(), &[binder], answer)?;
+        if granted {
+            self.staged.bucket.take(&listening);
+        }
+        Ok(granted)
+    }
+
+    fn listen_unbound(&mut self, socket: &OwnedFd) -> Result<()> {
+        let plan = &self.pair.binder;
+        let listening = Side {
+            addr: plan.wildcard(),
+            v6only: plan.v6only,
+            ..side(plan, State::Listen)
+        };
+        let answer = socket::listen(socket)?;
+        let existing = self.staged.existing.clone();
+        self.step(
+            "listen() without bind()",
+            Port::Any,
+            listening,
+            &existing,
+            answer,
+        )
+        .map(drop)
+    }
+
+    /// Notes a step. True if the port was granted.
+    fn step(
+        &mut self,
+        what: &'static str,
+        port: Port,
+        binder: Side,
+        existing: &[Side],
+        answer: Answer,
+    ) -> Result<bool> {
+        let transport = self.pair.transport;
+        let compares = transport == Transport::Tcp && port == Port::Explicit;
+        let shortcut = compares && self.staged.bucket.admits(&binder);
+        let call = Call { transport, port };
+        let mut step = Step::judge(what, call, binder, existing, answer)?;
+        step.shortcut = shortcut;
+        self.steps.push(step);
+        Ok(answer == Answer::Granted)
+    }
+}
