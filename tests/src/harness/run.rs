@@ -1,6 +1,7 @@
 //! A run of portwatch.
 
 use std::{
+    fmt,
     os::unix::process::ExitStatusExt,
     process::{Child, Command, ExitStatus, Stdio},
 };
@@ -23,7 +24,6 @@ pub struct Run {
 }
 
 /// A run that has ended.
-#[derive(Debug)]
 pub struct Ended {
     /// How.
     pub status: ExitStatus,
@@ -117,6 +117,19 @@ impl Drop for Run {
         // Both fail only when it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl fmt::Debug for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            status,
+            stdout,
+            dropped,
+            stderr,
+        } = self;
+        let lines = stdout.len() as u64 + dropped;
+        write!(f, "{status} after {lines} lines; standard error: {stderr}")
     }
 }
 

@@ -1,11 +1,11 @@
-//! One pair: holds the port, asks for it, and compares what the rule says with what the kernel does.
+//! One pair: the existing socket holds a port, and the binder asks for it.
 
-use std::{fmt, os::fd::OwnedFd};
+use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result, ensure};
 use portwatch::{
     model::socket::{Side, State},
-    verdict::rule::{Call, Port, Ruling, Transport, conflict},
+    verdict::rule::{Call, Port, Transport},
 };
 
 use super::{
@@ -14,95 +14,10 @@ use super::{
     pair::{Ask, Pair},
     socket::{self, Answer, bind, local, open},
     stage::{Staged, side, stage},
+    step::Step,
 };
 
-/// A call for the port.
-#[derive(Clone, Debug)]
-pub(super) struct Step {
-    /// Which.
-    what: &'static str,
-    call: Call,
-    /// The socket that it is made on.
-    binder: Side,
-    /// The one that the ruling is about.
-    existing: Side,
-    /// What the rule says.
-    pub(super) ruling: Ruling,
-    /// The kernel's bucket lets it in without comparing.
-    pub(super) shortcut: bool,
-    /// What the kernel says.
-    pub(super) answer: Answer,
-}
-
-impl Step {
-    /// Judges a call by the rule, against each socket that holds the port.
-    fn judge(
-        what: &'static str,
-        call: Call,
-        binder: Side,
-        existing: &[Side],
-        answer: Answer,
-    ) -> Result<Self> {
-        let rulings = existing
-            .iter()
-            .map(|side| (side, conflict(call, &binder, side)));
-        // One that conflicts is enough. Of those that allow, the last one is what the pair is about.
-        let (against, ruling) = rulings
-            .reduce(|a, b| {
-                let allowed = matches!(a.1, Ruling::Allowed(_));
-                if allowed { b } else { a }
-            })
-            .context("nobody holds the port")?;
-        Ok(Self {
-            what,
-            call,
-            existing: against.clone(),
-            binder,
-            ruling,
-            shortcut: false,
-            answer,
-        })
-    }
-
-    /// Whether the kernel does as the rule and the shortcuts say.
-    pub(super) fn is_as_predicted(&self) -> bool {
-        let predicted = match (self.ruling.conflicts(), self.shortcut) {
-            (_, true) | (Some(false), _) => Some(Answer::Granted),
-            (Some(true), false) => Some(Answer::Refused),
-            (None, false) => None,
-        };
-        predicted == Some(self.answer)
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            what,
-            call,
-            binder,
-            existing,
-            ruling,
-            shortcut,
-            answer,
-        } = self;
-        writeln!(
-            f,
-            "{what}: the kernel has {answer:?}, the rule says {ruling:?}, clause {:?}; a shortcut {}",
-            ruling.clause(),
-            if *shortcut {
-                "applies"
-            } else {
-                "does not apply"
-            },
-        )?;
-        writeln!(f, "  {call:?}")?;
-        writeln!(f, "  binder   {binder:?}")?;
-        write!(f, "  existing {existing:?}")
-    }
-}
-
-/// Plays a pair on a port that was free. The last step is the first one that was refused or not as predicted, if any.
+/// Plays a pair on a port that was free, up to the first call that is refused.
 pub(super) fn play(pair: &Pair, namespace: &mut Namespace, kernel: &Kernel) -> Result<Vec<Step>> {
     let port = namespace.port()?;
     namespace.set_autobind_reuse(pair.ask == Ask::AnyReuse)?;
@@ -112,6 +27,7 @@ pub(super) fn play(pair: &Pair, namespace: &mut Namespace, kernel: &Kernel) -> R
         namespace.set_automatic_ports(Some(port))?;
     }
     let mut play = Play {
+        kernel,
         pair,
         port,
         staged,
@@ -134,6 +50,7 @@ pub(super) fn play(pair: &Pair, namespace: &mut Namespace, kernel: &Kernel) -> R
 }
 
 struct Play<'a> {
+    kernel: &'a Kernel,
     pair: &'a Pair,
     port: u16,
     staged: Staged,
@@ -214,12 +131,13 @@ impl Play<'_> {
         answer: Answer,
     ) -> Result<bool> {
         let transport = self.pair.transport;
-        let compares = transport == Transport::Tcp && port == Port::Explicit;
-        let shortcut = compares && self.staged.bucket.admits(&binder);
-        let call = Call { transport, port };
-        let mut step = Step::judge(what, call, binder, existing, answer)?;
-        step.shortcut = shortcut;
-        self.steps.push(step);
+        self.steps.push(Step::judge(
+            (what, Call { transport, port }),
+            binder,
+            existing,
+            answer,
+            (self.kernel, &self.staged.bucket),
+        )?);
         Ok(answer == Answer::Granted)
     }
 }
