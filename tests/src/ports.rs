@@ -1,11 +1,11 @@
 //! Ports that nobody else uses: not the system, not another scenario that runs at the same time.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, Permissions},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     os::{
         fd::{AsRawFd, OwnedFd},
-        unix::fs::OpenOptionsExt,
+        unix::fs::{OpenOptionsExt, PermissionsExt},
     },
     process,
     sync::atomic::{AtomicU16, Ordering},
@@ -89,12 +89,21 @@ fn scatter() -> u16 {
 fn open_locks() -> Result<File> {
     let path = std::env::temp_dir().join("portwatch-tests.ports");
     let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    // Without O_CREAT first: fs.protected_regular refuses it on another user's file in a sticky directory.
     options
-        .open(&path)
-        .or_else(|_| options.create(true).mode(0o666).open(&path))
-        .with_context(|| path.display().to_string())
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NOFOLLOW);
+    let shared = || -> std::io::Result<File> {
+        // fs.protected_regular refuses O_CREAT on another user's file in a sticky directory.
+        if let Ok(file) = options.open(&path) {
+            return Ok(file);
+        }
+        let file = options.clone().create(true).open(&path)?;
+        // Every user's scenarios lock it, whatever the umask.
+        file.set_permissions(Permissions::from_mode(0o666))?;
+        Ok(file)
+    };
+    shared().with_context(|| path.display().to_string())
 }
 
 fn lock_byte(file: &File, port: u16) -> Result<bool> {

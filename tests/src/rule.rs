@@ -3,8 +3,8 @@
 //!
 //! [`pair`] says what a pair is and [`generate`] makes them. [`stage`] has the existing socket hold a port, with [`fate`]
 //! for connections; [`play`] asks for the port and compares. [`kernel`] finds out what this kernel does differently from
-//! others, and [`bucket`] knows the shortcuts that the kernel takes and the rule need not. [`known`] has the few cases
-//! that are known to be otherwise.
+//! others, and [`layout`] whether its types bear that out; [`bucket`] knows the shortcuts that the kernel takes and the
+//! rule need not. [`known`] has the few cases that are known to be otherwise, row by row.
 //!
 //! Everything happens in network namespaces of its own, so that the machine's ports do not matter.
 
@@ -13,6 +13,7 @@ mod fate;
 mod generate;
 mod kernel;
 mod known;
+mod layout;
 mod lives;
 mod namespace;
 mod pair;
@@ -40,16 +41,20 @@ const TOLD: usize = 10;
 /// What came out.
 #[derive(Clone, Debug)]
 pub struct Report {
+    /// What the pairs were made from.
+    pub seed: u64,
     /// The kernel.
     pub kernel: Kernel,
+    /// What it does where it is known to be otherwise than the rule, or than others.
+    pub rows: Vec<String>,
     /// Pairs that were played.
     pub pairs: u64,
     /// Calls that were compared.
     pub calls: u64,
     /// Those that the kernel refused.
     pub refused: u64,
-    /// Those that the kernel let pass against the rule, as was to be expected.
-    pub lenient: u64,
+    /// Those that the kernel let pass against the rule, as was to be expected, by transport and reason.
+    pub lenient: BTreeMap<String, u64>,
     /// How often each clause decided, by transport and name.
     pub clauses: BTreeMap<String, u64>,
     /// Pairs that came out as predicted when they were played again.
@@ -63,17 +68,38 @@ pub struct Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "kernel: {}", self.kernel)?;
+        for row in &self.rows {
+            writeln!(f, "  {row}")?;
+        }
         for (clause, count) in &self.clauses {
             writeln!(f, "{count:9} {clause}")?;
+        }
+        for (reason, count) in &self.lenient {
+            writeln!(f, "{count:9} {reason}, against the rule")?;
         }
         for mismatch in &self.mismatches {
             writeln!(f, "{mismatch}")?;
         }
         write!(
             f,
-            "{} pairs, {} calls: {} refused, {} let pass against the rule; {} pairs as predicted the second time, {} not",
-            self.pairs, self.calls, self.refused, self.lenient, self.transient, self.mismatched
-        )
+            "seed {}: {} pairs, {} calls: {} refused, {} let pass against the rule; {} pairs as predicted the second \
+             time, {} not",
+            self.seed,
+            self.pairs,
+            self.calls,
+            self.refused,
+            self.lenient.values().sum::<u64>(),
+            self.transient,
+            self.mismatched
+        )?;
+        if self.mismatched > 0 {
+            let Self { seed, pairs, .. } = self;
+            write!(
+                f,
+                "\nto repeat: scenario rule --pairs {pairs} --seed {seed}"
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -84,24 +110,26 @@ pub fn is_possible() -> bool {
     tried.join().unwrap_or(false)
 }
 
-/// Plays the core, and random pairs of a seed.
+/// Plays so many pairs of a seed.
 pub fn run(pairs: usize, seed: u64) -> Result<Report> {
     // A thread of its own, so that the caller stays where it is.
-    let kernel = in_thread(|| {
+    let (kernel, rows) = in_thread(|| {
         let mut namespace = Namespace::enter()?;
         let kernel = Kernel::probe(&mut namespace)?;
         lives::check(&mut namespace, &kernel)?;
-        known::check(&mut namespace, &kernel)?;
-        Ok(kernel)
+        let mut rows = vec![layout::check(&kernel)?];
+        rows.extend(known::check(&mut namespace, &kernel)?);
+        Ok((kernel, rows))
     })?;
-    let ipv6 = kernel.ipv6;
-    let queue = Mutex::new(generate::core(ipv6).chain(generate::random(seed, ipv6).take(pairs)));
+    let queue = Mutex::new(generate::pairs(pairs, seed, kernel.ipv6));
     let report = Mutex::new(Report {
+        seed,
         kernel,
+        rows,
         pairs: 0,
         calls: 0,
         refused: 0,
-        lenient: 0,
+        lenient: BTreeMap::new(),
         clauses: BTreeMap::new(),
         transient: 0,
         mismatched: 0,
@@ -114,7 +142,8 @@ pub fn run(pairs: usize, seed: u64) -> Result<Report> {
         workers
             .into_iter()
             .try_for_each(|worker| worker.join().map_err(|_| anyhow!("a worker panicked"))?)
-    })?;
+    })
+    .with_context(|| format!("{pairs} pairs of seed {seed}"))?;
     Ok(report.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
@@ -161,7 +190,10 @@ impl Report {
         for step in steps {
             self.calls += 1;
             self.refused += u64::from(step.answer == Answer::Refused);
-            self.lenient += u64::from(step.is_lenient());
+            if let Some(lenience) = step.lenience() {
+                let reason = format!("{:?} {lenience:?}", pair.transport);
+                *self.lenient.entry(reason).or_default() += 1;
+            }
             let clause = format!("{:?} {:?}", pair.transport, step.ruling.clause());
             *self.clauses.entry(clause).or_default() += 1;
         }

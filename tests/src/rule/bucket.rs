@@ -106,3 +106,116 @@ fn covers(last: &Side, binder: &Side) -> bool {
         (IpAddr::V6(last), ..) => last.is_unspecified() || IpAddr::V6(last) == binder.addr,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::{
+        pair::{OTHER_UID, Plan},
+        stage::side,
+    };
+
+    /// `::!` is `IPV6_V6ONLY`.
+    fn plan(addr: &str) -> Plan {
+        Plan {
+            v6only: addr.ends_with('!'),
+            reuse: 1,
+            reuseport: true,
+            ..Plan::at(addr.trim_end_matches('!').parse().unwrap())
+        }
+    }
+
+    fn reuseaddr(addr: &str) -> Side {
+        Side {
+            reuseport: false,
+            ..side(&plan(addr), State::Bound)
+        }
+    }
+
+    fn reuseport(addr: &str) -> Side {
+        Side {
+            reuse: 0,
+            ..side(&plan(addr), State::Bound)
+        }
+    }
+
+    #[test]
+    fn reuseaddr_is_remembered_where_the_first_is_seen() {
+        for sees_first in [false, true] {
+            let mut bucket = Bucket::empty(sees_first);
+            bucket.take(&reuseaddr("127.0.0.1"));
+            assert_eq!(bucket.admits(&reuseaddr("127.0.0.1")), sees_first);
+            assert!(!bucket.admits(&reuseport("127.0.0.1")));
+            // listen() ends it.
+            let listening = Side {
+                state: State::Listen,
+                ..reuseaddr("127.0.0.1")
+            };
+            assert!(!bucket.admits(&listening));
+            bucket.take(&listening);
+            assert!(!bucket.admits(&reuseaddr("127.0.0.1")));
+        }
+    }
+
+    #[test]
+    fn reuseport_is_remembered_with_the_user_and_the_address() {
+        let mut bucket = Bucket::empty(false);
+        bucket.take(&reuseport("127.0.0.1"));
+        let same = reuseport("127.0.0.1");
+        assert!(bucket.admits(&same));
+        assert!(!bucket.admits(&reuseport("0.0.0.0")));
+        let stranger = Side {
+            uid: Some(OTHER_UID),
+            ..same.clone()
+        };
+        assert!(!bucket.admits(&stranger));
+        let with_group = Side {
+            reuseport_group: true,
+            ..same.clone()
+        };
+        assert!(!bucket.admits(&with_group));
+        bucket.take(&stranger);
+        assert!(!bucket.admits(&same));
+        bucket.take(&reuseaddr("127.0.0.1"));
+        assert!(!bucket.admits(&stranger));
+    }
+
+    #[test]
+    fn the_first_with_reuseport_opens_the_port_for_every_address() {
+        let mut bucket = Bucket::empty(true);
+        bucket.take(&reuseport("127.0.0.1"));
+        assert!(bucket.admits(&reuseport("0.0.0.0")));
+        assert!(bucket.admits(&reuseport("::1")));
+        let mut connected = Bucket::connected(true);
+        connected.take(&reuseport("127.0.0.1"));
+        assert!(!connected.admits(&reuseport("0.0.0.0")));
+    }
+
+    #[test]
+    fn an_address_covers_another() {
+        let table = [
+            ("0.0.0.0", "127.0.0.1", true),
+            ("0.0.0.0", "::ffff:127.0.0.1", true),
+            ("0.0.0.0", "::", true),
+            ("0.0.0.0", "::!", false),
+            ("0.0.0.0", "::1", false),
+            ("127.0.0.1", "127.0.0.2", false),
+            ("127.0.0.1", "0.0.0.0", false),
+            ("127.0.0.1", "::ffff:127.0.0.1", true),
+            ("127.0.0.1", "::", false),
+            ("::", "127.0.0.1", true),
+            ("::!", "127.0.0.1", false),
+            ("::", "::!", true),
+            ("::!", "::1", true),
+            ("::1", "::1", true),
+            ("::1", "::", false),
+            ("::1", "127.0.0.1", false),
+            ("::ffff:0.0.0.0", "127.0.0.1", true),
+            ("::ffff:0.0.0.0", "::", false),
+        ];
+        for (last, binder, expected) in table {
+            let is_covered = covers(&reuseport(last), &reuseport(binder));
+            assert_eq!(is_covered, expected, "{last} covers {binder}");
+        }
+    }
+}

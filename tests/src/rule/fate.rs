@@ -51,7 +51,7 @@ pub(super) fn grow(fate: Fate, mut own: TcpStream, mut peer: TcpStream) -> Resul
         half_close(&peer, &mut own)?;
     }
     if matches!(fate, Fate::FinWait1 | Fate::Closing | Fate::LastAck) {
-        fill(&own)?;
+        fill(&own, &peer)?;
     }
     drop(own);
     let state = match fate {

@@ -12,6 +12,15 @@ pub(super) const SECOND_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2
 
 const SECOND_V4: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
+/// So many pairs: up to half of them from the core, whichever the seed says, the others random.
+pub(super) fn pairs(count: usize, seed: u64, ipv6: bool) -> impl Iterator<Item = Pair> {
+    let mut core: Vec<_> = core(ipv6).collect();
+    Rng::with_seed(seed).shuffle(&mut core);
+    core.truncate(count / 2);
+    let left = count - core.len();
+    core.into_iter().chain(random(seed, ipv6).take(left))
+}
+
 /// Addresses, and `IPV6_V6ONLY`.
 fn places(ipv6: bool) -> Vec<(IpAddr, bool)> {
     let v4 = [Ipv4Addr::UNSPECIFIED, Ipv4Addr::LOCALHOST, SECOND_V4];
@@ -58,7 +67,7 @@ const CORE: &[(Transport, Life, Ask)] = &[
 
 /// Every two places with every setting of `SO_REUSEADDR` and `SO_REUSEPORT`, of one user and of two, for each of
 /// [`CORE`].
-pub(super) fn core(ipv6: bool) -> impl Iterator<Item = Pair> {
+fn core(ipv6: bool) -> impl Iterator<Item = Pair> {
     // Two bits for `SO_REUSEADDR`, two for `SO_REUSEPORT`, and one for the user, who counts only if the latter are set.
     const REUSEPORT: u8 = 0b1100;
     let options = (0..32_u8).filter(|bits| bits & 16 == 0 || bits & REUSEPORT == REUSEPORT);
@@ -97,7 +106,7 @@ pub(super) fn core(ipv6: bool) -> impl Iterator<Item = Pair> {
 }
 
 /// Random pairs. The same seed gives the same ones.
-pub(super) fn random(seed: u64, ipv6: bool) -> impl Iterator<Item = Pair> {
+fn random(seed: u64, ipv6: bool) -> impl Iterator<Item = Pair> {
     let places = places(ipv6);
     let mut rng = Rng::with_seed(seed);
     std::iter::repeat_with(move || {
@@ -200,9 +209,17 @@ mod tests {
 
     #[test]
     fn a_seed_stands_for_its_pairs() {
-        let of = |seed| random(seed, true).take(100).collect::<Vec<_>>();
+        let of = |seed| pairs(200, seed, true).collect::<Vec<_>>();
         assert_eq!(of(7), of(7));
-        assert_ne!(of(7), of(8));
+        assert_eq!(of(7).len(), 200);
+        assert_ne!(of(7)[..100], of(8)[..100]);
+        assert_ne!(of(7)[100..], of(8)[100..]);
+    }
+
+    #[test]
+    fn enough_pairs_hold_the_whole_core() {
+        let all: HashSet<_> = pairs(36_000, 7, true).collect();
+        assert!(core(true).all(|pair| all.contains(&pair)));
     }
 
     #[test]

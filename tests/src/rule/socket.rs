@@ -6,10 +6,11 @@ use std::{
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use libc::c_int;
 use nix::{
     errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl},
     sys::{
         socket::{
             AddressFamily, Backlog, MsgFlags, SetSockOpt, Shutdown, SockFlag, SockType,
@@ -44,8 +45,11 @@ fn answer(outcome: nix::Result<()>) -> nix::Result<Answer> {
     }
 }
 
-/// Does something as a user, as far as files and sockets are concerned. This thread alone.
+/// Root does something as a user, as far as files and sockets are concerned. This thread alone.
 pub(super) fn as_user<T>(uid: u32, action: impl FnOnce() -> T) -> T {
+    if uid == 0 {
+        return action();
+    }
     setfsuid(Uid::from_raw(uid));
     let result = action();
     setfsuid(Uid::from_raw(0));
@@ -171,12 +175,10 @@ pub(super) fn connect(socket: &OwnedFd, to: SocketAddr) -> Result<()> {
 
 /// Sends the first segment, and waits for nothing.
 pub(super) fn begin_to_connect(socket: &OwnedFd, to: SocketAddr) -> Result<()> {
-    let stream = TcpStream::from(socket.try_clone()?);
-    stream.set_nonblocking(true)?;
-    let to_storage = SockaddrStorage::from(to);
-    match nix::sys::socket::connect(socket.as_raw_fd(), &to_storage) {
+    fcntl(socket, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).context("F_SETFL")?;
+    match nix::sys::socket::connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {
         Err(Errno::EINPROGRESS) => Ok(()),
-        outcome => anyhow::bail!("connect to {to}: {outcome:?}"),
+        outcome => bail!("connect to {to}: {outcome:?}"),
     }
 }
 
@@ -224,14 +226,16 @@ fn tcp_state(stream: &TcpStream) -> Result<u8> {
     Ok(state)
 }
 
-/// Sends until neither this side nor the peer has room.
-pub(super) fn fill(stream: &TcpStream) -> Result<()> {
+/// Sends more than the peer has room for.
+pub(super) fn fill(stream: &TcpStream, peer: &TcpStream) -> Result<()> {
     const BLOCK: &[u8] = &[0; 64 * 1024];
-    loop {
-        match send(stream.as_raw_fd(), BLOCK, MsgFlags::MSG_DONTWAIT) {
-            Ok(_) => {}
-            Err(Errno::EAGAIN) => return Ok(()),
-            Err(errno) => return Err(errno).context("send"),
-        }
+    // Its room does not grow any more: at most one block has been promised.
+    sockopt::RcvBuf.set(peer, &0).context("SO_RCVBUF")?;
+    let mut left = 4 * BLOCK.len();
+    while left > 0 {
+        left -= send(stream.as_raw_fd(), BLOCK, MsgFlags::MSG_DONTWAIT)
+            .context("send")?
+            .min(left);
     }
+    Ok(())
 }

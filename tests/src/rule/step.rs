@@ -28,7 +28,7 @@ pub(super) struct Step {
 
 /// Why the kernel lets a call pass whatever the rule says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lenience {
+pub(super) enum Lenience {
     /// The bucket's memory admits the binder.
     Shortcut,
     /// [`Kernel::overlooks`].
@@ -85,9 +85,10 @@ impl Step {
         predicted == Some(self.answer)
     }
 
-    /// Whether the kernel may let the call pass against the rule.
-    pub(super) fn is_lenient(&self) -> bool {
-        self.lenience.is_some() && self.ruling.conflicts() == Some(true)
+    /// Why the kernel lets the call pass against the rule, if it is known to.
+    pub(super) fn lenience(&self) -> Option<Lenience> {
+        self.lenience
+            .filter(|_| self.ruling.conflicts() == Some(true))
     }
 }
 
