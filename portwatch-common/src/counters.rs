@@ -27,10 +27,14 @@ pub enum Counter {
     OwnerEvicted = 7,
     /// Bound sockets for which the index had no room; the walk may still find them.
     IndexFull = 8,
+    /// Records of ports and `TIME_WAIT`s handed to the ring buffer.
+    PortSubmitted = 9,
+    /// Records of ports and `TIME_WAIT`s that found no room.
+    PortLost = 10,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = 9;
+pub const COUNTERS: u32 = 11;
 
 /// Places of a CPU's part of the array: two cache lines, which no other CPU writes to.
 pub const STRIDE: u32 = 16;

@@ -5,8 +5,10 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub mod attempt;
 pub mod holder;
 pub mod owner;
+pub mod port;
 pub mod process;
 pub mod socket;
+pub mod time_wait;
 
 /// What a record is about.
 #[repr(u16)]
@@ -20,6 +22,10 @@ pub enum Kind {
     Process = 3,
     /// [`process::Exit`]: a process has ended.
     Exit = 4,
+    /// [`port::Port`]: a watched port was taken or released.
+    Port = 5,
+    /// [`time_wait::TimeWait`]: a `TIME_WAIT` of a watched port began, was re-armed or ended.
+    TimeWait = 6,
 }
 
 impl Kind {
@@ -31,6 +37,8 @@ impl Kind {
             2 => Some(Self::Conflict),
             3 => Some(Self::Process),
             4 => Some(Self::Exit),
+            5 => Some(Self::Port),
+            6 => Some(Self::TimeWait),
             _ => None,
         }
     }

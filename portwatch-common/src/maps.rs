@@ -4,14 +4,34 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Calls that can be under way at the same time.
 pub const IN_FLIGHT_ENTRIES: u32 = 16_384;
+/// Refusals whose call has not returned yet.
+pub const EXACT_ENTRIES: u32 = 1024;
 /// Slots of the array of connections' owners; a power of two. 72 bytes each.
 pub const OWNER_SLOTS: u32 = 1 << 17;
 /// Slots of the array of bound sockets' owners; a power of two. 72 bytes each.
 pub const BINDER_SLOTS: u32 = 1 << 15;
 /// Slots of the array of processes whose record was sent; a power of two.
 pub const PROCESS_SLOTS: u32 = 1 << 14;
-/// 64-bit words of the port bitmap.
-pub const PORT_WORDS: u32 = 65_536 / 64;
+/// Bytes of the map of ports: one for each.
+pub const PORTS: usize = 65_536;
+/// Mini-sockets that are looked up again in one go.
+pub const RECHECKS: usize = 64;
+
+/// Bits of a port's byte.
+pub mod port {
+    /// The user asked for it: everything that becomes of it is streamed.
+    pub const ASKED: u8 = 1 << 0;
+    /// It was refused to somebody: streamed is who binds or connects from it, but not what a listener accepts.
+    pub const REFUSED: u8 = 1 << 1;
+}
+
+/// Bits of the `SWITCHES` map, which is set once it is known what could be attached.
+pub mod switch {
+    /// Ports are told from changes of state: the functions that take and give them back are not traced.
+    pub const PORTS_FROM_STATES: u32 = 1 << 0;
+    /// So are `TIME_WAIT`s.
+    pub const TIME_WAITS_FROM_STATES: u32 = 1 << 1;
+}
 
 /// A process whose record was sent, and the state in which it was.
 #[repr(C)]

@@ -21,6 +21,8 @@ pub enum Query {
     Size(&'static str),
     /// Value of an enumerator, given the enum and its name.
     Enumerator(&'static str, &'static str),
+    /// Number of parameters of a function.
+    Function(&'static str),
 }
 
 /// One entry of [`Offsets`].
@@ -59,7 +61,7 @@ macro_rules! offsets {
     (@need optional) => { false };
 }
 
-use Query::{Bits, Enumerator, Member, Size};
+use Query::{Bits, Enumerator, Function, Member, Size};
 
 offsets! {
     // struct sock_common: the beginning of every kind of socket.
@@ -131,6 +133,16 @@ offsets! {
     tw_expires: required Member("inet_timewait_sock", "tw_timer.expires");
     /// `connect()` had chosen the port (6.18).
     tw_connect_bind: optional Bits("inet_timewait_sock", "tw_connect_bind");
+
+    // The table of connections.
+    /// Heads by hash of the connection.
+    hashinfo_ehash: required Member("inet_hashinfo", "ehash");
+    /// Their number, less one.
+    hashinfo_ehash_mask: required Member("inet_hashinfo", "ehash_mask");
+    /// First connection of a head.
+    ehash_chain: required Member("inet_ehash_bucket", "chain");
+    /// Size of a head.
+    ehash_head_size: required Size("inet_ehash_bucket");
 
     // The TCP bind table.
     /// The table, in the network namespace.
@@ -249,6 +261,8 @@ offsets! {
     task_signal: required Member("task_struct", "signal");
     /// Threads that live.
     signal_live: required Member("signal_struct", "live");
+    /// `TS_COMPAT` and others: a 32-bit call is under way (x86).
+    task_status: optional Member("task_struct", "thread_info.status");
     /// Memory map.
     task_mm: required Member("task_struct", "mm");
     /// Start of the arguments.
@@ -313,6 +327,22 @@ offsets! {
     op_bind: optional Enumerator("io_uring_op", "IORING_OP_BIND");
     /// Value of `IORING_OP_LISTEN` (6.11).
     op_listen: optional Enumerator("io_uring_op", "IORING_OP_LISTEN");
+
+    // A system call's arguments, in the registers that its caller had.
+    /// The first (`x86_64`), or all of them in a row (`aarch64`).
+    regs_arg0: optional Member("pt_regs", "di"), else Member("pt_regs", "regs");
+    /// The second.
+    regs_arg1: optional Member("pt_regs", "si");
+    /// The third.
+    regs_arg2: optional Member("pt_regs", "dx");
+    /// Value of the helper's enumerator: a program may ask for the registers (5.15).
+    helper_task_pt_regs: optional Enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs");
+
+    // Functions.
+    /// `bpf_get_socket_cookie()` for tracing programs (5.12).
+    fn_socket_ptr_cookie: optional Function("bpf_get_socket_ptr_cookie");
+    /// Parameters of the function that answers a segment for a `TIME_WAIT`.
+    fn_timewait_state_process: optional Function("tcp_timewait_state_process");
 }
 
 impl Offsets {

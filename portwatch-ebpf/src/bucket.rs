@@ -4,10 +4,11 @@
 //! the verifier looks at once. Nothing is locked, so a node may be freed under the walk: reads cannot fault, the number
 //! of steps is bounded, and a socket counts only if its port and namespace are the ones asked for.
 
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use portwatch_common::{
     event::{
-        attempt::{Walk, walk},
-        socket::state,
+        attempt::{Walk, flag, walk},
+        socket::{flag as socket_flag, state},
     },
     maps::INDEX_WAYS,
 };
@@ -16,7 +17,7 @@ use crate::{
     candidate,
     globals::{has, offset},
     index,
-    maps::{Context, WORK, Work},
+    maps::{Context, EXACT, WORK, Work},
     read::read,
     sock::Common,
 };
@@ -25,6 +26,8 @@ use crate::{
 const BUDGET: u32 = 400;
 /// Buckets looked at in one hash chain; the table has as many chains as ports on most machines.
 const CHAIN: u32 = 64;
+/// How long before its end a call without an entry can have been refused.
+const JUST_NOW_NS: u64 = 1_000_000;
 
 /// Where a walk is.
 #[repr(C)]
@@ -73,6 +76,7 @@ pub struct Cursor {
 pub unsafe fn walk(context: Context, work: *mut Work, binder: u64, net: u64, port: u16, udp: bool) {
     // SAFETY: the caller's promise.
     let found = unsafe { prepare(&mut *work, binder, net, port, udp) };
+    exact(context as u32);
     if !udp && port != 0 && net != 0 {
         for way in 0..INDEX_WAYS as u32 {
             indexed(context as u32, way);
@@ -223,7 +227,7 @@ fn udp_slot(cursor: &mut Cursor, walk: &mut Walk) -> bool {
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn step(context: u32) -> u32 {
-    let Some(work) = WORK.get_ptr_mut(context & 3) else {
+    let Some(work) = WORK.get_ptr_mut(Context::masked(context)) else {
         return 0;
     };
     // SAFETY: a valid per-CPU value, which no program of another context touches.
@@ -268,11 +272,49 @@ fn next_bucket(cursor: &mut Cursor) -> u32 {
     1
 }
 
+/// Puts the socket first that the kernel itself refused the call for.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn exact(context: u32) -> u32 {
+    let thread = bpf_get_current_pid_tgid();
+    let Some(exact) = EXACT.get_ptr(&thread) else {
+        return 0;
+    };
+    let Some(work) = WORK.get_ptr_mut(Context::masked(context)) else {
+        return 0;
+    };
+    // SAFETY: valid values, which nobody else writes now: the one is this thread's, the other this context's.
+    let (work, exact) = unsafe { (&mut *work, &*exact) };
+    let attempt = &work.conflict.attempt;
+    // Of this call, and not of one whose return was not seen.
+    let begun = if attempt.flags & (flag::KERNEL | flag::COMPAT) != 0 {
+        attempt.returned_ns.wrapping_sub(JUST_NOW_NS)
+    } else {
+        attempt.enter_ns
+    };
+    if exact.boot_ns >= begun {
+        let kept = &mut work.conflict.walk.candidates[0];
+        *kept = exact.candidate;
+        if work.cursor.connect_only != 0 {
+            kept.socket.flags |= socket_flag::BUCKET_CONNECT_ONLY;
+        }
+        if kept.socket.state == state::TIME_WAIT {
+            work.cursor.time_wait = 1;
+        } else {
+            work.cursor.live = 1;
+        }
+        work.conflict.walk.candidates_len = 1;
+    }
+    // Of a key that exists, removal cannot fail.
+    let _ = EXACT.remove(&thread);
+    0
+}
+
 /// Looks at a socket of the index.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn indexed(context: u32, way: u32) -> u32 {
-    let Some(work) = WORK.get_ptr_mut(context & 3) else {
+    let Some(work) = WORK.get_ptr_mut(Context::masked(context)) else {
         return 0;
     };
     // SAFETY: as in `step`.

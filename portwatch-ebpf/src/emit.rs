@@ -1,8 +1,11 @@
 //! The only place that takes ring space, and the only one that counts.
 
+use core::arch::asm;
+
 use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::generated::{bpf_get_smp_processor_id, bpf_ringbuf_output},
+    maps::ring_buf::RingBufEntry,
 };
 use portwatch_common::counters::{Counter, STRIDE};
 
@@ -14,9 +17,11 @@ pub fn count(counter: Counter) {
     // SAFETY: the helper has no conditions.
     let cpu = unsafe { bpf_get_smp_processor_id() };
     if let Some(value) = COUNTERS.get_ptr_mut(cpu * STRIDE + counter as u32) {
-        // SAFETY: a valid value of this CPU. What is counted happens in processes and not in interrupts, with preemption
-        // off: nothing comes between load and store.
-        unsafe { *value += 1 };
+        // SAFETY: a valid value, aligned to its size. In one instruction, because a function's program can be preempted;
+        // `core` has no atomic addition for BPF.
+        unsafe {
+            asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) value, in(reg) 1u64, options(nostack));
+        }
     }
 }
 
@@ -30,6 +35,27 @@ fn wakeup(urgent: bool) -> u64 {
         u64::from(BPF_RB_FORCE_WAKEUP)
     } else {
         u64::from(BPF_RB_NO_WAKEUP)
+    }
+}
+
+/// Room for a record of a port or a `TIME_WAIT`.
+#[inline(always)]
+pub fn reserve<T: 'static>() -> Option<RingBufEntry<T>> {
+    let entry = EVENTS.reserve::<T>(0);
+    if entry.is_none() {
+        count(Counter::PortLost);
+    }
+    entry
+}
+
+/// Hands such a record over, or gives its room back.
+#[inline(always)]
+pub fn submit_if<T: 'static>(wanted: bool, entry: RingBufEntry<T>) {
+    if wanted {
+        entry.submit(u64::from(BPF_RB_NO_WAKEUP));
+        count(Counter::PortSubmitted);
+    } else {
+        entry.discard(u64::from(BPF_RB_NO_WAKEUP));
     }
 }
 

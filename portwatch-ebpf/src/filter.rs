@@ -1,10 +1,12 @@
 //! Which attempts the user wants to see.
 
-use portwatch_common::{config::proto, endpoint::AF_UNIX, event::attempt::Attempt};
+use portwatch_common::{
+    config::proto, endpoint::AF_UNIX, event::attempt::Attempt, maps::port as bit,
+};
 
 use crate::{
     globals::config,
-    maps::PORTS,
+    port,
     sock::{self, IPPROTO_MPTCP, IPPROTO_TCP, IPPROTO_UDP},
 };
 
@@ -56,9 +58,6 @@ fn protocol(attempt: &Attempt) -> u32 {
 }
 
 #[inline(always)]
-fn is_port_wanted(port: u16) -> bool {
-    match PORTS.get(u32::from(port) / 64) {
-        Some(word) => port != 0 && word >> (port % 64) & 1 != 0,
-        None => false,
-    }
+fn is_port_wanted(number: u16) -> bool {
+    number != 0 && port::has(number, bit::ASKED)
 }

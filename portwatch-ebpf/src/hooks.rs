@@ -1,8 +1,14 @@
 //! The programs, one subject a file.
 
 pub mod attempt;
+pub mod conflict;
 pub mod connection;
 pub mod holder;
 pub mod inflight;
 pub mod io_uring;
+pub mod port;
 pub mod process;
+pub mod recheck;
+pub mod stages;
+pub mod sys_socket;
+pub mod time_wait;

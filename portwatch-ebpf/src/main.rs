@@ -5,6 +5,7 @@
 
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
 mod bucket;
 mod candidate;
@@ -17,10 +18,12 @@ mod index;
 mod maps;
 mod names;
 mod owner;
+mod port;
 mod process;
 mod read;
 mod sock;
 mod task;
+mod time_wait;
 
 /// The kernel lends its tracing helpers to GPL-compatible programs only.
 #[unsafe(link_section = "license")]

@@ -7,10 +7,15 @@ use aya_ebpf::{
 };
 use portwatch_common::{
     counters::STRIDE as COUNTER_STRIDE,
-    event::{attempt::Conflict, owner::Owner, process::Process},
+    event::{
+        attempt::{Candidate, Conflict},
+        owner::Owner,
+        process::Process,
+        time_wait::Recheck,
+    },
     maps::{
-        BINDER_SLOTS, IN_FLIGHT_ENTRIES, IndexKey, OWNER_SLOTS, PORT_WORDS, PROCESS_SLOTS,
-        PortIndex, ProcessSlot,
+        BINDER_SLOTS, EXACT_ENTRIES, IN_FLIGHT_ENTRIES, IndexKey, OWNER_SLOTS, PORTS as PORT_BYTES,
+        PROCESS_SLOTS, PortIndex, ProcessSlot, RECHECKS,
     },
 };
 
@@ -41,9 +46,13 @@ pub static WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(Context::COUN
 pub static PROCESS_WORK: PerCpuArray<ProcessWork> =
     PerCpuArray::with_max_entries(Context::COUNT, 0);
 
-/// Ports that the user asked for, one bit each.
+/// [`portwatch_common::maps::port`] bits of each port, in one value.
 #[map]
-pub static PORTS: Array<u64> = Array::with_max_entries(PORT_WORDS, 0);
+pub static PORTS: Array<[u8; PORT_BYTES]> = Array::with_max_entries(1, 0);
+
+/// [`portwatch_common::maps::switch`] bits.
+#[map]
+pub static SWITCHES: Array<u32> = Array::with_max_entries(1, 0);
 
 /// Owners of connections, by the low bits of the cookie.
 #[map]
@@ -60,6 +69,22 @@ pub static PROCESSES: Array<ProcessSlot> = Array::with_max_entries(PROCESS_SLOTS
 /// Listening and bound TCP sockets by port, so that a listener is found behind thousands of `TIME_WAIT`s.
 #[map]
 pub static PORT_INDEX: LruHashMap<IndexKey, PortIndex> = LruHashMap::with_max_entries(16_384, 0);
+
+/// The bind whose port this CPU is looking for a conflict with.
+#[map]
+pub static CONTEST: PerCpuArray<Contest> = PerCpuArray::with_max_entries(1, 0);
+
+/// Sockets that the kernel refused a call under way for, by `pid_tgid`. Not LRU.
+#[map]
+pub static EXACT: HashMap<u64, Exact> = HashMap::with_max_entries(EXACT_ENTRIES, 0);
+
+/// The `TIME_WAIT` that is about to be reused on this CPU.
+#[map]
+pub static REUSE: PerCpuArray<Reuse> = PerCpuArray::with_max_entries(1, 0);
+
+/// `TIME_WAIT`s that the `recheck` iterator looks up.
+#[map]
+pub static RECHECK: Array<Recheck> = Array::with_max_entries(RECHECKS as u32, BPF_F_MMAPABLE);
 
 /// The port that the `iter/task_file` program looks for; 0 for every port.
 #[map]
@@ -87,7 +112,42 @@ pub struct ProcessWork {
     pub cursor: names::Cursor,
 }
 
+/// A search for a conflict, under way.
+#[repr(C)]
+pub struct Contest {
+    /// The binder; 0 if there is none, or if it takes any port.
+    pub sk: u64,
+    /// What it was found to conflict with; 0 for nothing yet.
+    pub sk2: u64,
+    /// That socket's facts.
+    pub exact: Exact,
+    /// Its `struct sock_common`.
+    pub common: [u8; crate::sock::COMMON_LEN],
+}
+
+/// A socket that the kernel refused a call for.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Exact {
+    /// When: `CLOCK_BOOTTIME`, ns.
+    pub boot_ns: u64,
+    /// The socket as it stood then.
+    pub candidate: Candidate,
+}
+
+/// A `TIME_WAIT` that is about to be reused.
+#[repr(C)]
+pub struct Reuse {
+    /// Its address; 0 for none.
+    pub tw: u64,
+    /// [`portwatch_common::event::time_wait::reason`].
+    pub reason: u64,
+}
+
 /// Which per-CPU work area a program uses.
+///
+/// A function's program can be preempted, by another one too; only itself the kernel keeps from running twice on a CPU.
+/// So each that puts a record together has an area of its own.
 #[derive(Clone, Copy)]
 #[repr(u32)]
 pub enum Context {
@@ -97,9 +157,40 @@ pub enum Context {
     Btf = 1,
     /// Iterators, which are read by a process of their own.
     Iterator = 2,
+    /// `__inet_bind()`, when no system call leads to it.
+    KernelBind = 3,
+    /// `__inet6_bind()`, likewise.
+    KernelBind6 = 4,
+    /// `__sys_bind_socket()`, when `io_uring` calls it.
+    UringBind = 5,
+    /// `__sys_listen_socket()`, likewise.
+    UringListen = 6,
+    /// `security_sock_graft()`.
+    Graft = 7,
 }
 
 impl Context {
-    /// How many there are.
-    pub const COUNT: u32 = 3;
+    /// How many there are, rounded up to a power of two.
+    pub const COUNT: u32 = 8;
+
+    /// For the verifier: a number that lies within the maps.
+    #[inline(always)]
+    pub const fn masked(raw: u32) -> u32 {
+        raw & (Self::COUNT - 1)
+    }
+
+    /// The context that was passed as a number.
+    #[inline(always)]
+    pub const fn of(raw: u32) -> Self {
+        match raw {
+            1 => Self::Btf,
+            2 => Self::Iterator,
+            3 => Self::KernelBind,
+            4 => Self::KernelBind6,
+            5 => Self::UringBind,
+            6 => Self::UringListen,
+            7 => Self::Graft,
+            _ => Self::Tracepoint,
+        }
+    }
 }

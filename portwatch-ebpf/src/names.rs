@@ -94,7 +94,7 @@ pub unsafe fn file(context: Context, work: *mut ProcessWork, file: u64) -> (u32,
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn kernfs_step(context: u32) -> u32 {
-    let Some(work) = PROCESS_WORK.get_ptr_mut(context & 3) else {
+    let Some(work) = PROCESS_WORK.get_ptr_mut(Context::masked(context)) else {
         return END;
     };
     // SAFETY: a valid per-CPU value, which no program of another context touches.
@@ -113,7 +113,7 @@ pub extern "C" fn kernfs_step(context: u32) -> u32 {
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn file_step(context: u32) -> u32 {
-    let Some(work) = PROCESS_WORK.get_ptr_mut(context & 3) else {
+    let Some(work) = PROCESS_WORK.get_ptr_mut(Context::masked(context)) else {
         return END;
     };
     // SAFETY: as in `kernfs_step`.

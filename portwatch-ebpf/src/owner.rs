@@ -11,6 +11,7 @@ use portwatch_common::{
 
 use crate::{
     emit,
+    globals::has,
     maps::{BINDERS, OWNERS},
 };
 
@@ -26,19 +27,67 @@ pub enum By {
 #[inline(always)]
 fn slot(by: By, key: u64) -> Option<*mut Owner> {
     let (array, slots): (&Array<Owner>, u32) = match by {
+        // Addresses are multiples of 64.
+        By::Cookie if !has!(fn_socket_ptr_cookie) => {
+            return OWNERS.get_ptr_mut((key >> 6) as u32 & (OWNER_SLOTS - 1));
+        }
         By::Cookie => (&OWNERS, OWNER_SLOTS),
         By::Inode => (&BINDERS, BINDER_SLOTS),
     };
     array.get_ptr_mut(key as u32 & (slots - 1))
 }
 
+/// What a socket's owner is kept by: its cookie, which its `TIME_WAIT` inherits. Where programs cannot give it one (before
+/// 5.12), its address in the kernel; who gives that to another socket must [`inherit`] or [`forget`].
+#[inline(always)]
+fn key_of(socket: &Socket) -> u64 {
+    if has!(fn_socket_ptr_cookie) {
+        socket.cookie
+    } else {
+        socket.sk
+    }
+}
+
 /// The owner that was recorded for a socket, into `out`; else `out` is cleared. A connection's own record comes first: a
 /// socket that was bound and then connected has both.
 #[inline(always)]
 pub fn of(socket: &Socket, out: &mut Owner) {
-    get(By::Cookie, socket.cookie, out);
+    get(By::Cookie, key_of(socket), out);
     if out.roles == 0 {
         get(By::Inode, socket.inode, out);
+    }
+}
+
+/// A mini-socket takes a connection's place: what was recorded of that is true of it. Only where addresses are keys.
+#[inline(always)]
+pub fn inherit(sk: u64, tw: u64) {
+    if has!(fn_socket_ptr_cookie) || tw == 0 {
+        return;
+    }
+    // Whatever was at this address is gone.
+    forget(tw);
+    let mut owner = Owner::NONE;
+    get(By::Cookie, sk, &mut owner);
+    if owner.roles != 0 {
+        owner.key = tw;
+        set(By::Cookie, &mut owner);
+    }
+}
+
+/// A socket ends, and its address will be another's. Only where addresses are keys.
+#[inline(always)]
+pub fn forget(sk: u64) {
+    if has!(fn_socket_ptr_cookie) {
+        return;
+    }
+    if let Some(slot) = slot(By::Cookie, sk) {
+        // SAFETY: a valid map value.
+        unsafe {
+            if read_volatile(&raw const (*slot).key) == sk {
+                write_volatile(&raw mut (*slot).key, 0);
+                write_volatile(&raw mut (*slot).key_again, 0);
+            }
+        }
     }
 }
 
@@ -63,7 +112,7 @@ fn get(by: By, key: u64, out: &mut Owner) {
 
 /// Records an owner, keeping what an earlier record of the same socket knows of how it got the port.
 #[inline(always)]
-pub fn set(by: By, mut owner: Owner) {
+pub fn set(by: By, owner: &mut Owner) {
     let key = owner.key;
     if key == 0 {
         return;

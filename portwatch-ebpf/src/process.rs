@@ -43,14 +43,10 @@ pub fn ensure(context: Context, task: u64, start_boot_ns: u64) {
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn send(context: u32, flags: u32) -> u32 {
-    let Some(work) = PROCESS_WORK.get_ptr_mut(context & 3) else {
+    let Some(work) = PROCESS_WORK.get_ptr_mut(Context::masked(context)) else {
         return 0;
     };
-    let context = if context == Context::Btf as u32 {
-        Context::Btf
-    } else {
-        Context::Tracepoint
-    };
+    let context = Context::of(context);
     let task = task::current();
     let css_set = task::css_set(task);
     // SAFETY: a valid per-CPU value, which no program of another context touches. No reference to it lives while the

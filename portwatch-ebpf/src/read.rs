@@ -1,6 +1,6 @@
 //! Reading the kernel's memory.
 
-use aya_ebpf::helpers::bpf_probe_read_kernel;
+use aya_ebpf::{EbpfContext, helpers::bpf_probe_read_kernel};
 use portwatch_common::offsets::ABSENT;
 
 /// Reads a value at `base + offset`; the default where nothing can be read (a null base, a member that is absent).
@@ -28,4 +28,10 @@ pub fn extract(byte: u8, field: u32) -> u8 {
     let width = field >> 24;
     let shift = (field >> 16) & 7;
     (byte >> shift) & (((1u32 << (width & 15)) - 1) as u8)
+}
+
+/// An argument of a function or BTF tracepoint as a plain number: the verifier allows no arithmetic on a typed pointer.
+#[inline(always)]
+pub fn launder(ctx: &impl EbpfContext, n: u32) -> u64 {
+    read(ctx.as_ptr() as u64, n * 8)
 }

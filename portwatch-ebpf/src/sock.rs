@@ -23,7 +23,7 @@ pub const IPPROTO_MPTCP: u16 = 262;
 
 /// `SOCK_BINDADDR_LOCK`, `SOCK_BINDPORT_LOCK` and `SOCK_CONNECT_BIND` of `include/net/sock.h`.
 const BINDADDR_LOCK: u8 = 4;
-const BINDPORT_LOCK: u8 = 8;
+pub const BINDPORT_LOCK: u8 = 8;
 const CONNECT_BIND: u8 = 16;
 /// `SOCK_RAW`.
 const SOCK_RAW: u16 = 3;

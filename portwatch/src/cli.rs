@@ -5,6 +5,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 
+use crate::bpf::plan::Tier;
+
 /// Names who blocked whom when a program fails with "Address already in use".
 #[derive(Debug, Parser)]
 #[command(
@@ -93,6 +95,9 @@ pub struct TraceArgs {
     /// Colour in text [auto: on a terminal, unless the environment sets `NO_COLOR`].
     #[arg(long, value_enum, default_value_t = ColorArg::Auto, value_name = "WHEN")]
     pub color: ColorArg,
+    /// Use only hooks of this kind where there is a choice [default: the best that the kernel allows].
+    #[arg(long, value_enum)]
+    pub tier: Option<TierArg>,
     /// Load this BPF object instead of the built-in one.
     #[arg(long, value_name = "FILE")]
     pub bpf_object: Option<PathBuf>,
@@ -107,6 +112,9 @@ pub struct DoctorArgs {
     /// How the findings are written.
     #[arg(long, value_enum, default_value_t = FormatArg::Text)]
     pub format: FormatArg,
+    /// Try only hooks of this kind where there is a choice [default: the best that the kernel allows].
+    #[arg(long, value_enum)]
+    pub tier: Option<TierArg>,
     /// Examine this BPF object instead of the built-in one.
     #[arg(long, value_name = "FILE")]
     pub bpf_object: Option<PathBuf>,
@@ -119,6 +127,24 @@ pub enum FormatArg {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// A kind of hooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TierArg {
+    /// On kernel functions: exact.
+    Fexit,
+    /// Tracepoints: works on hardened kernels too, and under trouble with the other.
+    Tracepoint,
+}
+
+impl From<TierArg> for Tier {
+    fn from(tier: TierArg) -> Self {
+        match tier {
+            TierArg::Fexit => Self::Fexit,
+            TierArg::Tracepoint => Self::Tracepoint,
+        }
+    }
 }
 
 /// When text has colour.

@@ -77,6 +77,17 @@ pub fn boot_now() -> io::Result<u64> {
     nanoseconds(ClockId::CLOCK_BOOTTIME).map(|ns| u64::try_from(ns).unwrap_or(0))
 }
 
+/// How long the machine has been suspended since it booted, in ns. The kernel's timers stood still meanwhile.
+///
+/// # Errors
+///
+/// When the kernel has no such clock.
+pub fn suspended() -> io::Result<u64> {
+    let running = nanoseconds(ClockId::CLOCK_MONOTONIC)?;
+    let all = nanoseconds(ClockId::CLOCK_BOOTTIME)?;
+    Ok(u64::try_from(all - running).unwrap_or(0))
+}
+
 fn nanoseconds(clock: ClockId) -> io::Result<i128> {
     let time = clock_gettime(clock)?;
     Ok(i128::from(time.tv_sec()) * 1_000_000_000 + i128::from(time.tv_nsec()))

@@ -3,7 +3,9 @@
 use portwatch_common::event::{
     Header, Kind,
     attempt::{Attempt, CANDIDATES, Candidate, Conflict, Walk},
+    port::Port,
     process::{Exit, Process},
+    time_wait::TimeWait,
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
@@ -18,6 +20,10 @@ pub enum Event {
     Process(Box<Process>),
     /// A process has ended.
     Exit(Exit),
+    /// A watched port was taken or released.
+    Port(Box<Port>),
+    /// A `TIME_WAIT` of a watched port has changed.
+    TimeWait(Box<TimeWait>),
 }
 
 /// Bytes that are no record.
@@ -96,6 +102,12 @@ fn decode(kind: u16, bytes: &[u8]) -> Result<Event, DecodeError> {
             .map(|event| Event::Process(Box::new(event)))
             .ok_or_else(size),
         Kind::Exit => whole(bytes).map(Event::Exit).ok_or_else(size),
+        Kind::Port => whole(bytes)
+            .map(|event| Event::Port(Box::new(event)))
+            .ok_or_else(size),
+        Kind::TimeWait => whole(bytes)
+            .map(|event| Event::TimeWait(Box::new(event)))
+            .ok_or_else(size),
     }
 }
 
@@ -153,6 +165,44 @@ mod tests {
     }
 
     #[test]
+    fn ports_and_time_waits_are_read_whole_or_not_at_all() {
+        let header = |kind: Kind, len: usize| Header {
+            boot_ns: 7,
+            kind: kind as u16,
+            len: u16::try_from(len).unwrap(),
+            cpu: 1,
+        };
+        let port = Port {
+            header: header(Kind::Port, size_of::<Port>()),
+            action: 1,
+            how: 3,
+            ..Port::default()
+        };
+        let time_wait = TimeWait {
+            header: header(Kind::TimeWait, size_of::<TimeWait>()),
+            action: 2,
+            hash: 9,
+            ..TimeWait::default()
+        };
+        let chunk = [port.as_bytes(), time_wait.as_bytes()].concat();
+        let whole: Vec<_> = events(&chunk).collect();
+        assert_eq!(
+            whole,
+            [
+                Ok(Event::Port(Box::new(port))),
+                Ok(Event::TimeWait(Box::new(time_wait)))
+            ]
+        );
+        let mut short = port;
+        short.header.len -= 8;
+        let bytes = &short.as_bytes()[..usize::from(short.header.len)];
+        assert!(matches!(
+            events(bytes).next(),
+            Some(Err(DecodeError::Size { kind: 5, .. }))
+        ));
+    }
+
+    #[test]
     fn a_count_that_does_not_fit_its_record_is_refused() {
         let (mut conflict, _) = sample(2);
         conflict.walk.candidates_len = 3;
@@ -181,6 +231,27 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..4096)) {
             events(&bytes).for_each(drop);
+        }
+
+        #[test]
+        fn whatever_a_record_holds_it_is_read_back(
+            body in proptest::collection::vec(any::<u8>(), size_of::<TimeWait>()),
+            port: bool,
+        ) {
+            let (kind, len) = if port {
+                (Kind::Port, size_of::<Port>())
+            } else {
+                (Kind::TimeWait, size_of::<TimeWait>())
+            };
+            let mut bytes = body[..len].to_vec();
+            bytes[8..10].copy_from_slice(&(kind as u16).to_ne_bytes());
+            bytes[10..12].copy_from_slice(&u16::try_from(len).unwrap().to_ne_bytes());
+            let read = match events(&bytes).next() {
+                Some(Ok(Event::Port(event))) => event.as_bytes().to_vec(),
+                Some(Ok(Event::TimeWait(event))) => event.as_bytes().to_vec(),
+                other => panic!("{other:?}"),
+            };
+            prop_assert_eq!(read, bytes);
         }
 
         #[test]

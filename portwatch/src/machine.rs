@@ -8,12 +8,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portwatch_common::event::holder::Holder;
+use portwatch_common::event::{
+    holder::Holder,
+    time_wait::{Recheck, Rechecked},
+};
 
 use crate::{
-    bpf::holders::Holders,
+    bpf::iterators::Iterators,
     clock,
-    enrich::{self, device::device_name, proc::read_process, user::Users},
+    enrich::{
+        self,
+        device::device_name,
+        proc::{read_process, started},
+        user::Users,
+    },
     model::process::Process,
     snapshot,
     story::{Descriptor, Surroundings},
@@ -44,9 +52,9 @@ pub struct Machine {
 
 /// Where open sockets are looked up.
 enum Source {
-    /// The iterator.
-    Iterator(Box<Holders>),
-    /// `/proc`, where the iterator cannot be had.
+    /// The iterators.
+    Iterators(Box<Iterators>),
+    /// `/proc`, where they cannot be had.
     Proc,
 }
 
@@ -65,16 +73,16 @@ impl fmt::Debug for Machine {
 }
 
 impl Machine {
-    /// With the iterator, or through `/proc`. Measures the kernel's clock tick, which takes 80 ms.
+    /// With the iterators, or through `/proc`. Measures the kernel's clock tick, which takes 80 ms.
     ///
     /// # Errors
     ///
     /// If the iterator cannot be read.
-    pub fn new(iterator: Option<Holders>) -> io::Result<Self> {
-        let (holders, ticks_per_second) = match iterator {
-            Some(mut iterator) => {
-                let ticks = measure_ticks(&mut iterator)?;
-                (Source::Iterator(Box::new(iterator)), ticks)
+    pub fn new(iterators: Option<Iterators>) -> io::Result<Self> {
+        let (holders, ticks_per_second) = match iterators {
+            Some(mut iterators) => {
+                let ticks = measure_ticks(&mut iterators)?;
+                (Source::Iterators(Box::new(iterators)), ticks)
             }
             // Only the iterator shows the kernel's tick. The fastest of the usual ones keeps "at least" true.
             None => (Source::Proc, 1000),
@@ -95,8 +103,8 @@ impl Machine {
     /// If the iterator or `/proc` cannot be read.
     pub fn open_sockets(&mut self, port: u16) -> io::Result<OpenSockets> {
         match &mut self.holders {
-            Source::Iterator(iterator) => {
-                let rows = iterator.read(port)?.sockets;
+            Source::Iterators(iterators) => {
+                let rows = iterators.holders(port)?.sockets;
                 let descriptors = rows.iter().map(descriptor).collect();
                 Ok(OpenSockets { descriptors, rows })
             }
@@ -163,14 +171,14 @@ fn descriptor(row: &Holder) -> Descriptor {
 }
 
 /// `CONFIG_HZ`, from two readings of the kernel's clocks. `sysconf(_SC_CLK_TCK)` is `USER_HZ`, which is not it.
-fn measure_ticks(iterator: &mut Holders) -> io::Result<u64> {
+fn measure_ticks(iterators: &mut Iterators) -> io::Result<u64> {
     // No socket has this port, so that only the kernel's time comes back.
     let began = Instant::now();
-    let first = iterator.read(u16::MAX)?.clock;
+    let first = iterators.holders(u16::MAX)?.clock;
     if let Some(rest) = CALIBRATION.checked_sub(began.elapsed()) {
         sleep(rest);
     }
-    let second = iterator.read(u16::MAX)?.clock;
+    let second = iterators.holders(u16::MAX)?.clock;
     let (Some((from_ns, from)), Some((to_ns, to))) = (first, second) else {
         return Err(io::Error::other(
             "the iterator over open sockets gave nothing",
@@ -235,7 +243,7 @@ impl Surroundings for Machine {
     }
 
     fn is_alive(&mut self, pid: u32, start_boot_ns: u64) -> Option<bool> {
-        if self.process(pid, start_boot_ns).is_some() {
+        if started(pid).is_some_and(|start| Key::new(pid, start) == Key::new(pid, start_boot_ns)) {
             return Some(true);
         }
         // Elsewhere a process that is not shown may live all the same.
@@ -252,6 +260,18 @@ impl Surroundings for Machine {
 
     fn ticks_per_second(&self) -> u64 {
         self.ticks_per_second
+    }
+
+    fn recheck(&mut self, list: &[Recheck]) -> Vec<Rechecked> {
+        match &mut self.holders {
+            Source::Iterators(iterators) => iterators.recheck(list).unwrap_or_default(),
+            // Nor is the kernel's tick known, without which nothing could be said of a timer.
+            Source::Proc => Vec::new(),
+        }
+    }
+
+    fn suspended_ns(&self) -> u64 {
+        clock::suspended().unwrap_or(0)
     }
 }
 

@@ -5,7 +5,9 @@
 
 pub mod attempt;
 pub mod number;
+pub mod port;
 pub mod process;
 pub mod record;
 pub mod socket;
+pub mod time_wait;
 pub mod verdict;

@@ -4,13 +4,15 @@
 
 mod attempt;
 mod blocker;
+mod port;
 mod range;
 mod surroundings;
 #[cfg(test)]
 mod tests;
+mod time_wait;
 mod who;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, vec::Drain};
 
 use portwatch_common::event::{attempt as raw, process as raw_process};
 
@@ -36,19 +38,31 @@ pub struct Story<S> {
     surroundings: S,
     clock: Clock,
     seq: u64,
+    /// Records of the event at hand.
+    told: Vec<Record>,
+    /// How long the machine had been suspended when that was last asked.
+    suspended_ns: u64,
+    /// It is told when a `TIME_WAIT` begins.
+    sees_time_waits: bool,
     failures: BTreeMap<Cause, u64>,
+    tracing: attempt::Tracing,
 }
 
 impl<S: Surroundings> Story<S> {
     /// A story that begins now.
     #[must_use]
     pub fn new(surroundings: S, clock: Clock) -> Self {
+        let suspended_ns = surroundings.suspended_ns();
         Self {
             world: World::default(),
             surroundings,
             clock,
             seq: 0,
+            told: Vec::new(),
+            suspended_ns,
+            sees_time_waits: false,
             failures: BTreeMap::new(),
+            tracing: attempt::Tracing::default(),
         }
     }
 
@@ -80,6 +94,7 @@ impl<S: Surroundings> Story<S> {
         BTreeMap::from([
             ("processes".to_owned(), self.world.processes.evicted()),
             ("sockets".to_owned(), self.world.sockets.evicted()),
+            ("time_waits".to_owned(), self.world.time_waits.evicted()),
         ])
     }
 
@@ -99,27 +114,28 @@ impl<S: Surroundings> Story<S> {
         }
     }
 
-    /// The record that an event gives, if it gives one.
-    pub fn event(&mut self, event: &Event) -> Option<Record> {
+    /// The records that an event gives, in their order.
+    pub fn event(&mut self, event: &Event) -> Drain<'_, Record> {
         match event {
-            Event::Process(process) => {
-                self.process(process);
-                None
-            }
+            Event::Process(process) => self.process(process),
             Event::Exit(exit) => {
                 let key = Key::new(exit.tgid, exit.start_boot_ns);
                 self.world.processes.exited(key, exit.header.boot_ns);
-                None
             }
-            Event::Attempt(attempt) => Some(self.attempt(attempt, None)),
-            Event::Conflict(conflict) => {
-                Some(self.attempt(&conflict.attempt, Some(&conflict.walk)))
-            }
+            Event::Port(port) => self.port(port),
+            Event::TimeWait(time_wait) => self.time_wait(time_wait),
+            Event::Attempt(attempt) => self.attempt(attempt, None),
+            Event::Conflict(conflict) => self.attempt(&conflict.attempt, Some(&conflict.walk)),
         }
+        self.told.drain(..)
     }
 
     /// Wraps a body, at a time of the kernel's clock.
     pub fn record(&mut self, boot_ns: u64, body: Body) -> Record {
+        self.tracing.heed(boot_ns, &body);
+        if let Body::Start(start) = &body {
+            self.sees_time_waits = start.hooks.contains_key(time_wait::CAPABILITY);
+        }
         self.seq += 1;
         Record {
             seq: self.seq,
@@ -136,14 +152,19 @@ impl<S: Surroundings> Story<S> {
         self.world.processes.insert(key, process);
     }
 
-    fn attempt(&mut self, raw: &raw::Attempt, walk: Option<&raw::Walk>) -> Record {
+    fn tell(&mut self, boot_ns: u64, body: Body) {
+        let record = self.record(boot_ns, body);
+        self.told.push(record);
+    }
+
+    fn attempt(&mut self, raw: &raw::Attempt, walk: Option<&raw::Walk>) {
         let mut attempt = self.describe(raw);
         if raw.errno != 0 {
             attempt.failure = Some(self.failure(raw, walk));
             verdict::judge(&mut attempt);
             self.count(&attempt);
         }
-        self.record(raw.header.boot_ns, Body::Attempt(Box::new(attempt)))
+        self.tell(raw.header.boot_ns, Body::Attempt(Box::new(attempt)));
     }
 
     fn count(&mut self, attempt: &Attempt) {

@@ -2,6 +2,8 @@
 //!
 //! Pure: facts come in with the attempt, nothing else is looked up. So a recorded attempt can be judged again.
 //!
+//! `stage` says which part of the kernel refused, and `policy` and `refused` judge what no other socket has a part in.
+//!
 //! [`rule`] is the kernel's predicate. A `Case` lays the attempt and its blockers out for it, `primary` chooses the
 //! blocker to act on, `cause` names what happened, `remedy` asks the rule what would have changed the answer, and
 //! `wording` says it.
@@ -15,6 +17,7 @@ mod case;
 mod cause;
 mod kind;
 mod name;
+mod policy;
 mod primary;
 mod program;
 mod reach;
@@ -22,6 +25,7 @@ mod refused;
 mod remedy;
 pub mod rule;
 mod same_service;
+mod stage;
 #[cfg(test)]
 mod testing;
 mod wording;

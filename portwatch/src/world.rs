@@ -2,9 +2,11 @@
 
 pub mod processes;
 pub mod sockets;
+pub mod time_waits;
 
 pub use processes::Processes;
 pub use sockets::Sockets;
+pub use time_waits::TimeWaits;
 
 /// Everything that is remembered between records.
 #[derive(Debug, Default)]
@@ -13,4 +15,6 @@ pub struct World {
     pub processes: Processes,
     /// Sockets that were open before.
     pub sockets: Sockets,
+    /// `TIME_WAIT`s that last.
+    pub time_waits: TimeWaits,
 }

@@ -16,6 +16,8 @@ const OUT_OF_REACH: &[&str] = &["time_wait", "fin_wait1", "fin_wait2", "last_ack
 #[must_use]
 pub fn compare(truth: &Truth, log: &[Value], first: usize) -> Vec<String> {
     let without_connections = is_missing(log, "connections");
+    let exact = is_traced(log, "conflicts");
+    let staged = is_traced(log, "stages");
     let records = &log[first..];
     let expected = || truth.expect.iter().filter(|entry| !entry.before_tracing);
     let pids: BTreeSet<u32> = expected().map(|entry| entry.binder.pid).collect();
@@ -35,6 +37,8 @@ pub fn compare(truth: &Truth, log: &[Value], first: usize) -> Vec<String> {
             let mut difference = Difference {
                 title: title(record),
                 without_connections,
+                exact,
+                staged,
                 problems: Vec::new(),
             };
             difference.attempt(expected, record);
@@ -49,6 +53,12 @@ fn is_missing(log: &[Value], capability: &str) -> bool {
     let degraded = log.first().and_then(|start| start["degraded"].as_array());
     let mut degraded = degraded.into_iter().flatten();
     degraded.any(|degradation| degradation["what"] == capability)
+}
+
+/// Whether the record `start` says that portwatch has this capability from the kernel's own functions.
+fn is_traced(log: &[Value], capability: &str) -> bool {
+    log.first()
+        .is_some_and(|start| start["hooks"][capability]["tier"] == "fexit")
 }
 
 /// The records of a process's attempts, in order.
@@ -86,6 +96,10 @@ struct Difference {
     title: String,
     /// portwatch does not see who makes and who closes connections, as if it had come later.
     without_connections: bool,
+    /// portwatch sees what the kernel itself refuses for.
+    exact: bool,
+    /// portwatch sees how far a bind gets.
+    staged: bool,
     problems: Vec<String>,
 }
 
@@ -134,9 +148,24 @@ impl Difference {
             self.same("inode", &record["socket"]["inode"], &json!(inode));
         }
         self.binder(expected, &record["process"]);
-        match &expected.failure {
-            Some(failure) => self.failure(failure, record),
-            None => self.same("verdict of a success", &record["verdict"], &Value::Null),
+        if let Some(failure) = &expected.failure {
+            self.stage(expected, failure, &record["stage"]);
+            self.failure(failure, record);
+        } else {
+            self.same("verdict of a success", &record["verdict"], &Value::Null);
+            self.same("stage of a success", &record["stage"], &Value::Null);
+        }
+    }
+
+    /// That a TCP or UDP port is in use is said by its errno already.
+    fn stage(&mut self, expected: &Expected, failure: &Failure, stage: &Value) {
+        let in_use = expected.result == "EADDRINUSE" && expected.proto != "unix";
+        match &failure.stage {
+            Some(truth) if self.staged || !stage.is_null() => {
+                self.same("stage", stage, &json!(truth));
+            }
+            None if in_use => self.same("stage", stage, &json!("port")),
+            _ => {}
         }
     }
 
@@ -230,6 +259,12 @@ impl Difference {
             ));
         };
         self.same("conflicts", &blocker["conflicts"], &json!(true));
+        let certainty = &blocker["certainty"];
+        if !expected.one_of_many {
+            let truth = if self.exact { "exact" } else { "walked" };
+            self.same("certainty", certainty, &json!(truth));
+        }
+        self.same("confidence", &record["verdict"]["confidence"], certainty);
         self.same("state", &blocker["state"], &json!(expected.state));
         self.same("substate", &blocker["substate"], &json!(expected.substate));
         self.same(

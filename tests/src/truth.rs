@@ -75,6 +75,8 @@ pub struct Failure {
     /// The cause cannot be told from what the kernel has now, only from what was seen: for a socket older than portwatch
     /// the cause may be `unknown` as well.
     pub cause_needs_history: bool,
+    /// The stage that refused; `None` where the scenario does not say.
+    pub stage: Option<String>,
     /// Causes that must be in `also`, in any order, beside others.
     pub also: Vec<String>,
     /// The blocker that must be the primary one.
@@ -112,4 +114,6 @@ pub struct Primary {
     pub options: Vec<String>,
     /// The scenario let portwatch start only after the socket had got its port.
     pub before_tracing: bool,
+    /// Others are in the way too, and the kernel may have refused for one of them: it stops at the first.
+    pub one_of_many: bool,
 }

@@ -31,6 +31,54 @@ pub mod flag {
     pub const PORT_RESERVED: u32 = 1 << 5;
     /// The facts in [`Attempt::netns`] were read.
     pub const NETNS_READ: u32 = 1 << 6;
+    /// Not a system call: the kernel bound a socket for itself, or a BPF program did.
+    pub const KERNEL: u32 = 1 << 7;
+    /// A 32-bit system call.
+    pub const COMPAT: u32 = 1 << 8;
+}
+
+/// Bits of [`Stages::reached`]: a function that ended within the call.
+pub mod stage {
+    /// `security_socket_bind()`: security modules.
+    pub const SECURITY: u32 = 1 << 0;
+    /// `inet_bind()` and its siblings: programs of the control group, then the rest.
+    pub const FAMILY: u32 = 1 << 1;
+    /// `__inet_bind()` or `__inet6_bind()`: checks of the address, then the port.
+    pub const ADDRESS: u32 = 1 << 2;
+    /// `inet_csk_get_port()` or `udp_lib_get_port()`: the port itself.
+    pub const PORT: u32 = 1 << 3;
+}
+
+/// How far a call got, and what the functions below it returned. All zero where they are not traced.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Stages {
+    /// Bit set of [`stage`].
+    pub reached: u32,
+    /// What [`stage::SECURITY`] returned.
+    pub security: i32,
+    /// What [`stage::FAMILY`] returned.
+    pub family: i32,
+    /// What [`stage::ADDRESS`] returned.
+    pub address: i32,
+    /// What [`stage::PORT`] returned: 1 or a negative errno if it failed.
+    pub port: i32,
+    /// Reserved, zero.
+    pub reserved: u32,
+}
+
+impl Stages {
+    /// Nothing was seen.
+    pub const NONE: Self = Self {
+        reached: 0,
+        security: 0,
+        family: 0,
+        address: 0,
+        port: 0,
+        reserved: 0,
+    };
 }
 
 /// Settings of the socket's network namespace that a verdict needs.
@@ -89,6 +137,8 @@ pub struct Attempt {
     pub backlog: i32,
     /// The namespace's settings.
     pub netns: Netns,
+    /// How far it got.
+    pub stages: Stages,
     /// The address as the caller gave it (for a unix socket, its path).
     pub sockaddr: [u8; SOCKADDR_LEN],
 }
@@ -136,7 +186,8 @@ pub struct Walk {
     pub counts: [u32; socket::state::COUNT],
     /// Valid entries of [`Walk::candidates`].
     pub candidates_len: u32,
-    /// The sockets that were kept: those that can conflict first.
+    /// The sockets that were kept: first the one that the kernel itself refused for, where that was seen
+    /// ([`socket::flag::EXACT`]), then those that can conflict.
     pub candidates: [Candidate; CANDIDATES],
 }
 

@@ -11,6 +11,8 @@ pub mod role {
     pub const CLOSED: u32 = 2;
     /// It bound the port, or listened without binding first.
     pub const BOUND: u32 = 4;
+    /// It accepted the connection.
+    pub const ACCEPTED: u32 = 8;
 }
 
 /// A slot of a direct-mapped array, indexed by the low bits of its key: `OWNERS` by cookie, `BINDERS` by inode.

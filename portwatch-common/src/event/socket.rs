@@ -62,6 +62,8 @@ pub mod flag {
     pub const BUCKET_CONNECT_ONLY: u32 = 1 << 11;
     /// Found through portwatch's own index and not by the walk.
     pub const FROM_INDEX: u32 = 1 << 12;
+    /// The kernel itself compared it with the binder under its lock, and refused for it. The facts are of that instant.
+    pub const EXACT: u32 = 1 << 13;
 }
 
 /// A socket's facts. A `TIME_WAIT` mini-socket has no uid, inode or protocol of its own; those are zero.

@@ -19,11 +19,12 @@ use portwatch_common::{
         Header, Kind,
         attempt::{Attempt, CANDIDATES, Candidate, Conflict, Netns, flag, op},
         owner::{Owner, role},
+        port::{action, how},
         socket::Socket,
     },
 };
 
-use super::inflight::Call;
+use super::inflight::{self, Call};
 use crate::{
     bucket,
     debug_log::debug_log,
@@ -32,7 +33,7 @@ use crate::{
     index,
     maps::{Context, IN_FLIGHT, WORK, Work},
     owner::{self, By},
-    process,
+    port, process,
     read::read,
     sock::{self, Common, IPPROTO_MPTCP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE},
     task,
@@ -118,23 +119,32 @@ pub fn exit_listen(ctx: TracePointContext) -> u32 {
 
 #[inline(always)]
 fn returned(result: i64, op: u32) {
+    let sk = begin_returned(op, result);
+    if sk != NOT_OF_INTEREST {
+        complete(Context::Tracepoint, sk);
+    }
+}
+
+/// No socket has this address.
+const NOT_OF_INTEREST: u64 = u64::MAX;
+
+/// Begins the record of a call that has returned, and gives its socket. A function of its own: up to 6.12 those that call
+/// each other share 512 bytes of stack.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn begin_returned(op: u32, result: i64) -> u64 {
     let thread = bpf_get_current_pid_tgid();
     // An entry of the other kind is left from a call whose return was not traced.
     // SAFETY: a valid map value, which only this thread's own calls write.
-    let call = IN_FLIGHT
-        .get_ptr_mut(&thread)
-        .filter(|call| unsafe { is_of((**call).op, op) });
+    let call = inflight::current(thread).filter(|call| unsafe { is_of((**call).op, op) });
     let Some(call) = call else {
-        begin_unseen(op, result);
-        return complete(Context::Tracepoint, 0);
+        return sock::from_fd(begin_unseen(op, result));
     };
     // SAFETY: as above.
-    let sk = unsafe { begin_returned(&mut *call, result) };
+    let sk = begin_seen(unsafe { &mut *call }, result);
     // Of a key that exists, removal cannot fail.
     let _ = IN_FLIGHT.remove(&thread);
-    if let Some(sk) = sk {
-        complete(Context::Tracepoint, sk);
-    }
+    sk
 }
 
 /// True if a call that was remembered as `remembered` can be one that returns as `returns` (bind or listen).
@@ -147,30 +157,32 @@ const fn is_of(remembered: u32, returns: u32) -> bool {
     }
 }
 
-/// Begins the record of a call that has returned, and gives its socket. `None` if it is of no interest.
+/// Begins the record of a call whose entry was seen.
 #[inline(always)]
-fn begin_returned(call: &mut Call, result: i64) -> Option<u64> {
+fn begin_seen(call: &mut Call, result: i64) -> u64 {
     if call.op == 0 || call.op == IGNORED_LISTEN {
-        return None;
+        return NOT_OF_INTEREST;
     }
     if call.flags & flag::ADDRESS_UNREAD != 0 && call.read_address() {
         call.flags = flag::ADDRESS_READ_LATE;
     }
     // On return the address of a call may turn out to be of another family.
     if call.op == op::BIND && call.flags & flag::ADDRESS_UNREAD == 0 && !call.is_of_interest() {
-        return None;
+        return NOT_OF_INTEREST;
     }
     begin(Context::Tracepoint, call, result);
-    Some(sock::from_fd(call.fd))
+    sock::from_fd(call.fd)
 }
 
-/// Begins the record of a call that was refused before it began (seccomp), or begun before its entry was traced. A
-/// function of its own, because its call lies on the stack.
+/// Begins the record of a call that was refused before it began (seccomp), or begun before its entry was traced, and
+/// gives its descriptor. A function of its own, because its call lies on the stack.
 #[inline(never)]
 #[unsafe(no_mangle)]
-pub extern "C" fn begin_unseen(op: u32, result: i64) -> u32 {
-    begin(Context::Tracepoint, &Call::unseen(op), result);
-    0
+pub extern "C" fn begin_unseen(op: u32, result: i64) -> i32 {
+    let mut call = Call::new(op, -1);
+    call.read_registers();
+    begin(Context::Tracepoint, &call, result);
+    call.fd
 }
 
 /// Begins the record of an attempt in the work area, with what is known of the call.
@@ -187,6 +199,7 @@ pub fn begin(context: Context, call: &Call, result: i64) {
     attempt.addrlen = call.addrlen;
     attempt.backlog = call.backlog;
     attempt.flags = call.flags;
+    attempt.stages = call.stages;
     attempt.enter_ns = call.enter_ns;
     // SAFETY: the helper has no conditions.
     attempt.returned_ns = unsafe { bpf_ktime_get_boot_ns() };
@@ -202,20 +215,27 @@ pub fn complete(context: Context, sk: u64) {
         return;
     };
     emit::count(Counter::Seen);
-    let wanted = compose(context as u32, sk) != 0;
+    let what = compose(context as u32, sk);
     // SAFETY: a valid per-CPU value, which no program of another context touches.
     let start_boot_ns = unsafe { (*work).conflict.attempt.task.start_boot_ns };
     process::ensure(context, task::current(), start_boot_ns);
-    if wanted {
+    if what & TAKEN != 0 {
+        port::send_port(sk, action::TAKEN, how::BIND);
+    }
+    if what & WANTED != 0 {
         send(context, work, sk);
     }
 }
 
-/// Puts the record together, all but the walk. 0 if a filter leaves the attempt out.
+/// What [`compose`] found: no filter leaves the attempt out; it took a watched port.
+const WANTED: u32 = 1 << 0;
+const TAKEN: u32 = 1 << 1;
+
+/// Puts the record together, all but the walk.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn compose(context: u32, sk: u64) -> u32 {
-    let Some(work) = WORK.get_ptr_mut(context & 3) else {
+    let Some(work) = WORK.get_ptr_mut(Context::masked(context)) else {
         return 0;
     };
     // SAFETY: a valid per-CPU value, which no program of another context touches.
@@ -237,23 +257,26 @@ pub extern "C" fn compose(context: u32, sk: u64) -> u32 {
     requested(attempt);
     task::fill(task::current(), &mut attempt.task);
     // Filters select what is streamed, never what is owned.
+    let mut what = 0;
     if attempt.errno == 0 {
-        remember(attempt);
+        what = remember(attempt);
+    } else if attempt.errno == EADDRINUSE && attempt.requested.port != 0 {
+        port::watch(attempt.requested.port);
     }
     if !filter::wanted(attempt) {
         emit::count(Counter::Filtered);
-        return 0;
+        return what;
     }
     namespace(sk, work.net, attempt);
-    1
+    what | WANTED
 }
 
-/// Remembers who has a port from now on.
+/// Remembers who has a port from now on. [`TAKEN`] if that is to be told.
 #[inline(always)]
-fn remember(attempt: &Attempt) {
+fn remember(attempt: &Attempt) -> u32 {
     let socket = &attempt.socket;
     if !is_inet(socket) || socket.local.port == 0 {
-        return;
+        return 0;
     }
     // When the call began: what it got, it got after that.
     let since_ns = attempt.enter_ns;
@@ -263,23 +286,31 @@ fn remember(attempt: &Attempt) {
     }
     // A listener that was bound before is as old as its bind, whoever called listen().
     if attempt.op == op::LISTEN {
-        return;
+        return 0;
     }
-    owner::set(
-        By::Inode,
-        Owner {
-            key: socket.inode,
-            since_ns,
-            closed_ns: 0,
-            start_boot_ns: attempt.task.start_boot_ns,
-            tgid: attempt.task.tgid,
-            ppid: attempt.task.ppid,
-            uid: attempt.task.uid,
-            roles: role::BOUND,
-            comm: attempt.task.leader_comm,
-            key_again: socket.inode,
-        },
-    );
+    let mut owner = Owner {
+        key: socket.inode,
+        since_ns,
+        closed_ns: 0,
+        start_boot_ns: attempt.task.start_boot_ns,
+        tgid: attempt.task.tgid,
+        ppid: attempt.task.ppid,
+        uid: attempt.task.uid,
+        roles: role::BOUND,
+        comm: attempt.task.leader_comm,
+        key_again: 0,
+    };
+    owner::set(By::Inode, &mut owner);
+    // Its inode goes when it is closed; its cookie stays with it to the end.
+    if has!(fn_socket_ptr_cookie) && socket.cookie != 0 {
+        owner.key = socket.cookie;
+        owner::set(By::Cookie, &mut owner);
+    }
+    if port::is_watched(socket.local.port) {
+        TAKEN
+    } else {
+        0
+    }
 }
 
 #[inline(always)]

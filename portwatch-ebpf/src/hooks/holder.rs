@@ -25,10 +25,10 @@ pub struct TaskFile {
 
 /// `struct bpf_iter_meta` of `include/linux/bpf.h`.
 #[repr(C)]
-struct Meta {
-    seq: *mut core::ffi::c_void,
-    session_id: u64,
-    seq_num: u64,
+pub struct Meta {
+    pub seq: *mut core::ffi::c_void,
+    pub session_id: u64,
+    pub seq_num: u64,
 }
 
 /// For each descriptor that is an IP socket with a port: a row. First of all a row that tells the time.

@@ -7,10 +7,16 @@ use aya_ebpf::helpers::{
 use portwatch_common::{
     counters::Counter,
     endpoint::{AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC},
-    event::attempt::{SOCKADDR_LEN, flag},
+    event::attempt::{SOCKADDR_LEN, Stages, flag, op},
 };
 
-use crate::{emit, maps::IN_FLIGHT};
+use crate::{
+    emit,
+    globals::{has, offset},
+    maps::IN_FLIGHT,
+    read::read,
+    task,
+};
 
 /// A call under way.
 #[repr(C)]
@@ -28,7 +34,15 @@ pub struct Call {
     /// [`flag`] bits.
     pub flags: u32,
     pub reserved: u32,
+    /// How far it has got.
+    pub stages: Stages,
     pub sockaddr: [u8; SOCKADDR_LEN],
+}
+
+/// The call that a thread (`pid_tgid`) is in, if it is traced.
+#[inline(always)]
+pub fn current(thread: u64) -> Option<*mut Call> {
+    IN_FLIGHT.get_ptr_mut(&thread)
 }
 
 impl Call {
@@ -45,17 +59,34 @@ impl Call {
             backlog: 0,
             flags: 0,
             reserved: 0,
+            stages: Stages::NONE,
             sockaddr: [0; SOCKADDR_LEN],
         }
     }
 
-    /// A call whose entry was not seen.
+    /// Makes it a call of the current thread whose entry was not seen, as far as its registers tell.
     #[inline(always)]
-    pub fn unseen(op: u32) -> Self {
-        let mut call = Self::new(op, -1);
-        call.enter_ns = 0;
-        call.flags = flag::NO_ENTRY | flag::ADDRESS_UNREAD;
-        call
+    pub fn read_registers(&mut self) {
+        self.enter_ns = 0;
+        self.flags = flag::NO_ENTRY | flag::ADDRESS_UNREAD;
+        let regs = task::user_registers();
+        if regs == 0 {
+            return;
+        }
+        // The kernel leaves them as they were: only where aarch64 keeps the first argument, it puts the result.
+        if has!(regs_arg1) {
+            self.fd = read::<u64>(regs, offset!(regs_arg0)) as i32;
+        }
+        let (second, third) = task::arguments(regs);
+        if self.op == op::LISTEN {
+            self.backlog = second as i32;
+            return;
+        }
+        self.user_address = second;
+        self.addrlen = third as u32;
+        if self.read_address() {
+            self.flags = flag::NO_ENTRY | flag::ADDRESS_READ_LATE;
+        }
     }
 
     /// Reads the caller's address. Fails where the page is not in memory: a program may not wait for it.

@@ -18,7 +18,7 @@ use crate::{
     emit,
     globals::{has, offset},
     maps::{Context, IN_FLIGHT_URING},
-    read::read,
+    read::{launder, read},
     sock,
 };
 
@@ -71,13 +71,6 @@ pub fn uring_complete(ctx: BtfTracePointContext) -> i32 {
     let _ = IN_FLIGHT_URING.remove(&req);
     attempt::complete(Context::Btf, sk);
     0
-}
-
-/// An argument as a plain number: the verifier allows no arithmetic on a typed pointer.
-#[inline(always)]
-fn launder(ctx: &BtfTracePointContext, n: u32) -> u64 {
-    use aya_ebpf::EbpfContext;
-    read(ctx.as_ptr() as u64, n * 8)
 }
 
 /// The address that `io_bind_prep()` copied from the caller.

@@ -52,6 +52,16 @@ pub enum BpfError {
         /// What to do.
         advice: &'static str,
     },
+    /// Programs on functions.
+    #[error(
+        "this kernel lets nobody attach programs to its functions ({what}: {source}): leave out `--tier fexit`, the tracepoint tier does without"
+    )]
+    NoFexit {
+        /// What was tried.
+        what: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
     /// The kernel did not take the object.
     #[error("{what}: {message}")]
     Kernel {

@@ -1,6 +1,6 @@
 //! From the object's bytes to maps in the kernel; programs are loaded one by one when they are attached.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use aya::{Ebpf, EbpfError, EbpfLoader, VerifierLogLevel};
 use portwatch_common::{
@@ -11,7 +11,7 @@ use portwatch_common::{
 };
 use zerocopy::IntoBytes;
 
-use super::{counters, error::BpfError};
+use super::{counters, error::BpfError, plan::CAPABILITIES};
 use crate::btf::{Btf, resolve};
 
 /// The object that this program was built with.
@@ -37,12 +37,44 @@ pub struct Request<'a> {
     pub verbose: bool,
 }
 
-/// The offsets of the running kernel.
+/// What the running kernel's types say.
+#[derive(Debug)]
+pub struct Kernel {
+    /// Where it keeps what the hooks read.
+    pub offsets: Offsets,
+    /// Its functions.
+    pub functions: Functions,
+}
+
+/// The functions that hooks can be attached to.
+#[derive(Debug, Default)]
+pub struct Functions(BTreeMap<&'static str, usize>);
+
+impl Functions {
+    fn new(btf: &Btf<'_>) -> Self {
+        let hooks = CAPABILITIES
+            .iter()
+            .flat_map(|capability| capability.ways)
+            .flat_map(|way| way.hooks);
+        let found = hooks
+            .filter_map(|hook| hook.point.function())
+            .filter_map(|function| Some((function.name, btf.func_arity(function.name)?)));
+        Self(found.collect())
+    }
+
+    /// How many parameters a function has; `None` if this kernel does not have it.
+    #[must_use]
+    pub fn arity(&self, name: &str) -> Option<usize> {
+        self.0.get(name).copied()
+    }
+}
+
+/// Reads the running kernel's types.
 ///
 /// # Errors
 ///
 /// If it has no BTF, or lacks a member without which nothing can be traced.
-pub fn offsets() -> Result<Offsets, BpfError> {
+pub fn kernel() -> Result<Kernel, BpfError> {
     let bytes = fs::read(KERNEL_BTF).map_err(|source| BpfError::NoBtf {
         path: KERNEL_BTF,
         source,
@@ -63,7 +95,10 @@ pub fn offsets() -> Result<Offsets, BpfError> {
             "struct sock_common is larger than portwatch reads".to_owned(),
         ));
     }
-    Ok(offsets)
+    Ok(Kernel {
+        offsets,
+        functions: Functions::new(&btf),
+    })
 }
 
 /// Creates the maps and prepares the programs.

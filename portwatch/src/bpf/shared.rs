@@ -16,7 +16,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::error::BpfError;
 
-/// The map's values: eight bytes each, whatever their type (`kernel/bpf/arraymap.c` rounds up).
+/// The map's values, as eight bytes each: the kernel rounds the size of a value up to that (`kernel/bpf/arraymap.c`).
 #[derive(Debug)]
 pub struct Shared {
     values: NonNull<AtomicU64>,
@@ -29,7 +29,7 @@ unsafe impl Send for Shared {}
 unsafe impl Sync for Shared {}
 
 impl Shared {
-    /// Maps an array of `len` values that was created with `BPF_F_MMAPABLE`.
+    /// Maps an array of `len` times eight bytes that was created with `BPF_F_MMAPABLE`.
     ///
     /// # Errors
     ///
@@ -67,6 +67,17 @@ impl Shared {
         assert!(index < self.len, "index {index} of {}", self.len);
         // SAFETY: within the mapping, which is page aligned.
         unsafe { self.values.add(index).as_ref() }.load(Ordering::Relaxed)
+    }
+
+    /// Sets a value of eight bytes, or eight bytes of a larger one.
+    ///
+    /// # Panics
+    ///
+    /// If the array is not that long.
+    pub fn store(&self, index: usize, value: u64) {
+        assert!(index < self.len, "index {index} of {}", self.len);
+        // SAFETY: within the mapping, which is page aligned.
+        unsafe { self.values.add(index).as_ref() }.store(value, Ordering::SeqCst);
     }
 
     /// Sets a value of four bytes.

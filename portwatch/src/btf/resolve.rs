@@ -101,6 +101,10 @@ fn ask(btf: &Btf<'_>, query: Query) -> Result<Option<u32>, Reason> {
             None => None,
         },
         Query::Size(structure) => btf.size_of(structure),
+        Query::Function(name) => match btf.func_arity(name) {
+            Some(arity) => Some(u32::try_from(arity).map_err(|_| Reason::TooLarge(i64::MAX))?),
+            None => None,
+        },
         Query::Enumerator(enumeration, name) => match btf.enumerator(enumeration, name) {
             Some(value) => Some(u32::try_from(value).map_err(|_| Reason::TooLarge(value))?),
             None => None,
@@ -132,6 +136,7 @@ impl fmt::Display for Problem {
                 write!(f, "{structure}.{path} {}", self.reason)
             }
             Query::Size(structure) => write!(f, "struct {structure} {}", self.reason),
+            Query::Function(name) => write!(f, "function {name}() {}", self.reason),
             Query::Enumerator(enumeration, name) => {
                 write!(f, "{name} of enum {enumeration} {}", self.reason)
             }

@@ -238,7 +238,7 @@ fn kernel(skip: &str, bits: Option<(&str, u32)>) -> Builder {
         let (name, path) = match field.query {
             Query::Member(name, path) | Query::Bits(name, path) => (name, Some(path)),
             Query::Size(name) => (name, None),
-            Query::Enumerator(..) => continue,
+            Query::Enumerator(..) | Query::Function(_) => continue,
         };
         match structs.iter_mut().find(|(known, _)| *known == name) {
             Some((_, paths)) => paths.extend(path),

@@ -12,9 +12,9 @@ use serde::Serialize;
 
 use crate::{
     bpf::{
-        attach,
+        attach::{Attach, Attached},
         error::BpfError,
-        load::{self, KERNEL_BTF, Request},
+        load::{self, KERNEL_BTF, Kernel, Request},
         plan::CAPABILITIES,
         privileges::{self, Privileges},
         tracefs,
@@ -37,6 +37,12 @@ struct Findings {
     checks: Vec<Check>,
     hooks: BTreeMap<String, Hook>,
     degraded: Vec<Degradation>,
+}
+
+impl Findings {
+    fn lacks(&self, capability: &str) -> bool {
+        self.degraded.iter().any(|lost| lost.what == capability)
+    }
 }
 
 /// One thing that tracing needs.
@@ -110,16 +116,21 @@ fn examine(args: &DoctorArgs, verbose: bool) -> Findings {
 }
 
 /// Loads and attaches everything, and lets go of it again.
-fn try_all(args: &DoctorArgs, verbose: bool) -> Result<attach::Attached, BpfError> {
+fn try_all(args: &DoctorArgs, verbose: bool) -> Result<Attached, BpfError> {
     privileges::check()?;
-    let offsets = load::offsets()?;
+    let Kernel { offsets, functions } = load::kernel()?;
     let request = Request {
         object: args.bpf_object.as_deref(),
         verbose,
         ..Request::default()
     };
     let mut ebpf = load::load(&request, &offsets)?;
-    attach::attach(&mut ebpf)
+    let attach = Attach {
+        functions: &functions,
+        offsets: &offsets,
+        tier: args.tier.map(Into::into),
+    };
+    attach.attach(&mut ebpf)
 }
 
 fn check_privileges() -> Check {
@@ -172,7 +183,7 @@ fn check_tracefs() -> Check {
 }
 
 fn check_btf() -> Check {
-    match load::offsets() {
+    match load::kernel() {
         Ok(_) => Check {
             name: "BTF",
             ok: true,
@@ -206,14 +217,16 @@ fn render(findings: &Findings, out: &mut String) -> std::fmt::Result {
         match findings.hooks.get(capability.name) {
             Some(hook) => writeln!(
                 out,
-                "  {:<11}  {:<11} {}",
-                hook.tier, capability.name, capability.what
+                "  {:<11} {:<8} {:<11} {}",
+                hook.tier, hook.level, capability.name, capability.what
             )?,
-            None => writeln!(
+            None if findings.lacks(capability.name) => writeln!(
                 out,
-                "  {:<11}  {:<11} {}",
-                "-", capability.name, capability.lost
+                "  {:<11} {:<8} {:<11} without: {}",
+                "-", "absent", capability.name, capability.lost
             )?,
+            // This kernel has nothing of the kind.
+            None => {}
         }
     }
     if !findings.degraded.is_empty() {

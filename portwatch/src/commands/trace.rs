@@ -3,6 +3,7 @@
 mod child;
 mod filters;
 mod losses;
+mod outlet;
 mod prepare;
 mod pump;
 mod session;

@@ -49,6 +49,14 @@ pub fn read_process(pid: u32) -> Option<Process> {
     (again.starttime == stat.starttime).then_some(process)
 }
 
+/// When the process that has this pid now started: nanoseconds since boot, to a tick of `USER_HZ`. `None` when there is
+/// none, or it is hidden.
+#[must_use]
+pub fn started(pid: u32) -> Option<u64> {
+    let entry = Entry::new(i32::try_from(pid).ok()?).ok()?;
+    entry.stat().ok().map(|stat| start_boot_ns(&stat).0)
+}
+
 /// When the process started: nanoseconds since boot, rounded down to a tick of `USER_HZ`.
 ///
 /// `/proc` counts in those ticks (`do_task_stat`, `nsec_to_clock_t` of `start_boottime`), whatever the kernel's own

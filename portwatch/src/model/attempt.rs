@@ -44,6 +44,41 @@ pub struct SocketId {
     pub cookie: Option<Big>,
 }
 
+/// Which part of the kernel refused a call. `bind()` passes them in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// A seccomp filter, before the call began.
+    Seccomp,
+    /// The system call itself: a bad descriptor, or an address that cannot be read.
+    Syscall,
+    /// A security module (`security_socket_bind`).
+    Lsm,
+    /// A BPF program of the control group, before the bind.
+    Cgroup,
+    /// The checks of the address, and of the socket's state.
+    Address,
+    /// The port: another socket has it, or none is free.
+    Port,
+    /// A BPF program of the control group, after the port was given.
+    CgroupPost,
+    /// The protocol's own bind (unix, raw, ICMP, SCTP).
+    Protocol,
+}
+
+/// What the functions below a call returned; `None` for one that did not end within the call, as far as was seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageResults {
+    /// `security_socket_bind()`.
+    pub security: Option<i32>,
+    /// `inet_bind()` and its siblings.
+    pub family: Option<i32>,
+    /// `__inet_bind()` and `__inet6_bind()`.
+    pub address: Option<i32>,
+    /// `inet_csk_get_port()` and `udp_lib_get_port()`: 1 or a negative errno if it failed.
+    pub port: Option<i32>,
+}
+
 /// What the verdict used beside the options and the sockets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(
@@ -73,6 +108,19 @@ pub struct Facts {
     pub entry_unseen: bool,
     /// The address was read when the call returned (it was not in memory before).
     pub address_read_late: bool,
+    /// The call is known to have begun while tracing; without an entry, because its process is younger than the tracing.
+    #[serde(default)]
+    pub began_while_tracing: bool,
+    /// No system call: the kernel bound the socket for itself, or a BPF program did.
+    #[serde(default)]
+    pub kernel: bool,
+    /// A 32-bit system call.
+    #[serde(default)]
+    pub compat: bool,
+    /// Length of the address, in bytes, as the caller gave it; `None` where it was not seen, and for `listen()`.
+    pub addrlen: Option<u32>,
+    /// How far the call got; `None` where no function of it was seen.
+    pub stages: Option<StageResults>,
 }
 
 /// A call that has ended.
@@ -84,6 +132,8 @@ pub struct Attempt {
     pub result: String,
     /// 0, or the errno.
     pub errno: u32,
+    /// What refused it; `None` for a success, and where that is not known.
+    pub stage: Option<Stage>,
     /// Protocol.
     pub proto: Proto,
     /// The address as requested; for the unix family the path, with a leading `@` for an abstract name.
@@ -126,6 +176,10 @@ pub struct Failure {
 
 /// A socket on the requested port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts of one socket, independent of each other"
+)]
 pub struct Blocker {
     /// Its state.
     pub state: State,
@@ -160,6 +214,9 @@ pub struct Blocker {
     pub port_bound: Option<bool>,
     /// The kernel made it for itself.
     pub kernel_socket: bool,
+    /// The kernel was seen to compare it with the new socket, under its lock, and to refuse.
+    #[serde(default)]
+    pub kernel_refused: bool,
     /// The one to act on first.
     pub primary: bool,
     /// It stands in the way by the kernel's rule; `None` when a deciding fact is missing.
@@ -195,6 +252,14 @@ pub struct BlockerCounts {
     pub truncated: bool,
     /// More sockets than `blockers` shows.
     pub blockers_truncated: bool,
+}
+
+impl BlockerCounts {
+    /// True if there was no socket on the port, and the whole table was looked at.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Who has the ports of the automatic range, as far as open descriptors show.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{attempt::Attempt, number::Big, verdict::Cause};
+use super::{attempt::Attempt, number::Big, port::Port, time_wait::TimeWait, verdict::Cause};
 
 /// Version of the records. A change that breaks a reader raises it.
 pub const SCHEMA: u32 = 1;
@@ -29,6 +29,10 @@ pub enum Body {
     Start(Box<Start>),
     /// A bind or listen attempt.
     Attempt(Box<Attempt>),
+    /// A watched port was taken or released.
+    Port(Box<Port>),
+    /// A `TIME_WAIT` of a watched port began, was re-armed or ended.
+    TimeWait(Box<TimeWait>),
     /// Something was lost.
     Lost(Lost),
     /// Last: totals.
@@ -61,6 +65,8 @@ pub struct Start {
 pub struct Hook {
     /// `fexit`, `tracepoint`, `iterator`, `proc`.
     pub tier: String,
+    /// How sure it is: `exact`, `walked` (looked up shortly after), `inferred` (told from other events).
+    pub level: String,
     /// Attach points.
     pub attached: Vec<String>,
 }
@@ -92,8 +98,8 @@ pub struct Filters {
 /// Something was lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lost {
-    /// What: `attempt`; `process` (what it is); `entry` (of a call: it is told without its address); `output` (records
-    /// that could not be written).
+    /// What: `attempt`; `process` (what it is); `port` (records of ports and of `TIME_WAIT`s); `entry` (of a call: it is
+    /// told without its address); `output` (records that could not be written).
     pub kind: String,
     /// How many.
     pub count: u64,

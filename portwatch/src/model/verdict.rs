@@ -24,7 +24,10 @@ pub enum Cause {
     LingeringConnection,
     ReuseportUid,
     ReuseportMissing,
+    KernelSocket,
     EphemeralExhausted,
+    ReleasedJustNow,
+    Policy,
     Unknown,
     PrivilegedPort,
     AddressNotLocal,
@@ -50,7 +53,10 @@ impl Cause {
             Self::LingeringConnection => "lingering-connection",
             Self::ReuseportUid => "reuseport-uid",
             Self::ReuseportMissing => "reuseport-missing",
+            Self::KernelSocket => "kernel-socket",
             Self::EphemeralExhausted => "ephemeral-exhausted",
+            Self::ReleasedJustNow => "released-just-now",
+            Self::Policy => "policy",
             Self::Unknown => "unknown",
             Self::PrivilegedPort => "privileged-port",
             Self::AddressNotLocal => "address-not-local",
@@ -63,11 +69,11 @@ impl Cause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Certainty {
-    /// From history, not from the kernel's tables at that moment.
+    /// From history, or by exclusion; not from the kernel's tables at that moment.
     Inferred,
     /// From a walk of the kernel's bind table just after the refusal.
     Walked,
-    /// From the kernel's own comparison, under its lock.
+    /// From the kernel's own decision: the comparison that it made under its lock, or what its function returned.
     Exact,
 }
 

@@ -22,6 +22,8 @@ pub fn to_line(record: &Record, out: &mut Vec<u8>) {
     let result = match &record.body {
         Body::Start(body) => write(record, "start", body, out),
         Body::Attempt(body) => write(record, "attempt", body, out),
+        Body::Port(body) => write(record, "port", body, out),
+        Body::TimeWait(body) => write(record, "time_wait", body, out),
         Body::Lost(body) => write(record, "lost", body, out),
         Body::Stop(body) => write(record, "stop", body, out),
     };
@@ -61,6 +63,8 @@ pub fn from_line(line: &str) -> Result<Record, LineError> {
     let body = match r#type.as_str() {
         "start" => Body::Start(serde_json::from_str(line)?),
         "attempt" => Body::Attempt(attempt(line)?),
+        "port" => Body::Port(serde_json::from_str(line)?),
+        "time_wait" => Body::TimeWait(serde_json::from_str(line)?),
         "lost" => Body::Lost(serde_json::from_str(line)?),
         "stop" => Body::Stop(serde_json::from_str(line)?),
         _ => return Err(LineError::Type { found: r#type }),

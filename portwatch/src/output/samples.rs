@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use crate::model::{
     attempt::{Attempt, Blocker, BlockerCounts, Facts, Failure, Op, SocketId},
     number::Big,
+    port::{self, Port},
     process::{Container, Holder, Owner, Process, Source},
     record::{Body, Degradation, Filters, Hook, Lost, Record, Start, Stop},
     socket::{Address, Proto, SocketOption, State},
+    time_wait::{self, TimeWait},
     verdict::{Cause, Certainty, Clause, Verdict},
 };
 
@@ -36,6 +38,7 @@ pub(crate) fn start() -> Record {
                 "attempts".to_owned(),
                 Hook {
                     tier: "tracepoint".to_owned(),
+                    level: "exact".to_owned(),
                     attached: vec!["tracepoint:syscalls:sys_exit_bind".to_owned()],
                 },
             )]),
@@ -82,6 +85,7 @@ pub(crate) fn attempt() -> Attempt {
         op: Op::Bind,
         result: "ok".to_owned(),
         errno: 0,
+        stage: None,
         proto: Proto::Tcp,
         addr: Some("0.0.0.0".to_owned()),
         port: Some(8080),
@@ -134,6 +138,7 @@ pub(crate) fn listener() -> Blocker {
         connected_out: Some(false),
         port_bound: Some(true),
         kernel_socket: false,
+        kernel_refused: false,
         primary: true,
         conflicts: Some(true),
         came_later: false,
@@ -285,4 +290,77 @@ pub(crate) fn stop() -> Record {
 
 pub(crate) fn of(attempt: Attempt) -> Record {
     record(2, Body::Attempt(Box::new(attempt)))
+}
+
+/// A port that a server bound.
+pub(crate) fn taken() -> Port {
+    Port {
+        action: port::Action::Taken,
+        proto: Proto::Tcp,
+        local: address("127.0.0.1", 8080),
+        remote: None,
+        netns: 4_026_531_840,
+        how: Some(port::How::Bind),
+        owner: Some(owner(true)),
+        reason: None,
+        cookie: Some(Big(4_099)),
+        inferred: false,
+    }
+}
+
+/// The port of a connection that left a `TIME_WAIT`.
+pub(crate) fn released() -> Port {
+    Port {
+        action: port::Action::Released,
+        remote: Some(address("127.0.0.1", 40_000)),
+        how: None,
+        reason: Some(port::Reason::TimeWait),
+        cookie: Some(Big(4_100)),
+        ..taken()
+    }
+}
+
+/// A `TIME_WAIT` that has begun.
+pub(crate) fn entered() -> TimeWait {
+    TimeWait {
+        action: time_wait::Action::Enter,
+        local: address("127.0.0.1", 8080),
+        remote: address("127.0.0.1", 40_000),
+        netns: 4_026_531_840,
+        substate: Some(State::TimeWait),
+        expires_in_ms: Some(60_000),
+        lasted_ms: None,
+        owner: Some(owner(false)),
+        reason: None,
+        reused_by: None,
+        cookie: Some(Big(4_100)),
+        inferred: false,
+    }
+}
+
+/// The same, over.
+pub(crate) fn left(reason: Option<time_wait::Reason>) -> TimeWait {
+    TimeWait {
+        action: time_wait::Action::Leave,
+        expires_in_ms: None,
+        lasted_ms: Some(60_512),
+        reason,
+        ..entered()
+    }
+}
+
+fn owner(alive: bool) -> Owner {
+    Owner {
+        process: process("python3", 3977),
+        alive: Some(alive),
+        source: Source::Observed,
+    }
+}
+
+pub(crate) fn of_port(port: Port) -> Record {
+    record(4, Body::Port(Box::new(port)))
+}
+
+pub(crate) fn of_time_wait(time_wait: TimeWait) -> Record {
+    record(5, Body::TimeWait(Box::new(time_wait)))
 }

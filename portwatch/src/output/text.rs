@@ -5,7 +5,9 @@
 
 mod attempt;
 mod failure;
+mod port;
 mod span;
+mod time_wait;
 mod who;
 
 use std::io::{self, Write};
@@ -53,6 +55,8 @@ impl Text {
         match &record.body {
             Body::Start(_) => Ok(()),
             Body::Attempt(attempt) => self.attempt(attempt, &moment, out),
+            Body::Port(port) => self.port(port, &moment, out),
+            Body::TimeWait(time_wait) => self.time_wait(time_wait, &moment, out),
             Body::Lost(lost) => self.lost(lost, &moment, out),
             Body::Stop(stop) => self.stop(stop, &moment, out),
         }
@@ -145,6 +149,8 @@ impl Text {
             // The attempt itself is told.
             ("entry", 1) => "address that an attempt asked for".to_owned(),
             ("entry", _) => "addresses that attempts asked for".to_owned(),
+            ("port", 1) => "record of a port or a TIME_WAIT".to_owned(),
+            ("port", _) => "records of ports and TIME_WAITs".to_owned(),
             ("output", 1) => "record that could not be written".to_owned(),
             ("output", _) => "records that could not be written".to_owned(),
             (kind, 1) => format!("{} record", escape(kind)),

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use portwatch_common::{
     endpoint::{AF_INET, AF_INET6, AF_UNIX, Endpoint},
     event::{
-        attempt::{self as raw, flag},
+        attempt::{self as raw, flag, stage},
         socket::{self, Socket},
     },
 };
@@ -13,8 +13,9 @@ use portwatch_common::{
 use super::{Story, Surroundings};
 use crate::{
     model::{
-        attempt::{Attempt, Facts, Op, SocketId},
+        attempt::{Attempt, Facts, Op, SocketId, StageResults},
         number::Big,
+        record::Body,
         socket::{Proto, SocketOption},
     },
     output::errno::errno_name,
@@ -24,6 +25,8 @@ use crate::{
 const CAP_NET_BIND_SERVICE: u64 = 1 << 10;
 /// `SOCK_RAW`.
 const SOCK_RAW: u16 = 3;
+/// Kind of the record that tells of lost entries.
+const LOST_ENTRIES: &str = "entry";
 
 pub(super) fn ip(endpoint: &Endpoint) -> Option<IpAddr> {
     let a = endpoint.addr;
@@ -80,8 +83,13 @@ fn proto(raw: &raw::Attempt) -> Proto {
     if raw.flags & flag::NO_SOCKET != 0 {
         return Proto::Unknown;
     }
-    match raw.socket.protocol {
-        _ if raw.socket.socket_type == SOCK_RAW => Proto::Raw,
+    protocol(&raw.socket)
+}
+
+/// The protocol of an IP socket.
+pub(super) const fn protocol(socket: &Socket) -> Proto {
+    match socket.protocol {
+        _ if socket.socket_type == SOCK_RAW => Proto::Raw,
         6 => Proto::Tcp,
         17 => Proto::Udp,
         136 => Proto::Udplite,
@@ -110,6 +118,38 @@ fn unix_path(raw: &raw::Attempt) -> String {
     }
 }
 
+/// What is known of the tracing itself.
+#[derive(Debug, Default)]
+pub(super) struct Tracing {
+    /// When it had begun: `CLOCK_BOOTTIME`, ns.
+    since_ns: Option<u64>,
+    /// The entries of some calls were lost.
+    lost_entries: bool,
+}
+
+impl Tracing {
+    /// Heeds a record of the tracing's own, made at `boot_ns`.
+    pub(super) fn heed(&mut self, boot_ns: u64, body: &Body) {
+        match body {
+            Body::Start(_) => self.since_ns = Some(boot_ns),
+            Body::Lost(lost) if lost.kind == LOST_ENTRIES => self.lost_entries = true,
+            _ => {}
+        }
+    }
+
+    /// True if the call is known to have begun while tracing. Without an entry it may have been under way when tracing
+    /// began, unless its process is younger than that.
+    fn covers(&self, raw: &raw::Attempt) -> bool {
+        let is_younger = || {
+            !self.lost_entries
+                && self
+                    .since_ns
+                    .is_some_and(|since| raw.task.start_boot_ns > since)
+        };
+        raw.flags & flag::NO_ENTRY == 0 || is_younger()
+    }
+}
+
 impl<S: Surroundings> Story<S> {
     pub(super) fn describe(&mut self, raw: &raw::Attempt) -> Attempt {
         let socket = &raw.socket;
@@ -127,6 +167,7 @@ impl<S: Surroundings> Story<S> {
                 errno_name(raw.errno)
             },
             errno: raw.errno,
+            stage: None,
             proto: proto(raw),
             addr: requested
                 .map(|addr| addr.to_string())
@@ -142,7 +183,7 @@ impl<S: Surroundings> Story<S> {
                 inode: given(socket.inode),
                 cookie: given(socket.cookie).map(Big),
             },
-            facts: facts(raw, bound),
+            facts: facts(raw, bound, self.tracing.covers(raw)),
             failure: None,
         }
     }
@@ -154,7 +195,9 @@ impl<S: Surroundings> Story<S> {
     }
 }
 
-fn facts(raw: &raw::Attempt, bound: bool) -> Facts {
+fn facts(raw: &raw::Attempt, bound: bool, began_while_tracing: bool) -> Facts {
+    let has = |bit| raw.flags & bit != 0;
+    let addressed = raw.op == raw::op::BIND && !has(flag::NO_ENTRY);
     let netns = (raw.flags & flag::NETNS_READ != 0).then_some(raw.netns);
     Facts {
         began_boot_ns: given(raw.enter_ns).map(Big),
@@ -166,11 +209,27 @@ fn facts(raw: &raw::Attempt, bound: bool) -> Facts {
             && (bound || raw.socket.state != socket::state::CLOSE)
             && raw.flags & flag::NO_SOCKET == 0,
         port_range: netns.map(|netns| [netns.range_low, netns.range_high]),
-        port_reserved: netns.map(|_| raw.flags & flag::PORT_RESERVED != 0),
+        port_reserved: netns.map(|_| has(flag::PORT_RESERVED)),
         unprivileged_port_start: netns.map(|netns| netns.unprivileged_port_start),
         cap_net_bind_service: raw.task.cap_effective & CAP_NET_BIND_SERVICE != 0,
-        io_uring: raw.flags & flag::IO_URING != 0,
-        entry_unseen: raw.flags & flag::NO_ENTRY != 0,
-        address_read_late: raw.flags & flag::ADDRESS_READ_LATE != 0,
+        io_uring: has(flag::IO_URING),
+        entry_unseen: has(flag::NO_ENTRY),
+        address_read_late: has(flag::ADDRESS_READ_LATE),
+        began_while_tracing,
+        kernel: has(flag::KERNEL),
+        compat: has(flag::COMPAT),
+        addrlen: addressed.then_some(raw.addrlen),
+        stages: stages(&raw.stages),
     }
+}
+
+fn stages(raw: &raw::Stages) -> Option<StageResults> {
+    let of = |bit, result| (raw.reached & bit != 0).then_some(result);
+    let results = StageResults {
+        security: of(stage::SECURITY, raw.security),
+        family: of(stage::FAMILY, raw.family),
+        address: of(stage::ADDRESS, raw.address),
+        port: of(stage::PORT, raw.port),
+    };
+    (results != StageResults::default()).then_some(results)
 }

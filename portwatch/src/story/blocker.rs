@@ -42,6 +42,7 @@ impl<S: Surroundings> Story<S> {
         let listened = kept.iter().any(|kept| kept.socket.state == state::LISTEN)
             || walk.is_some_and(|walk| walk.flags & walk::HAD_LISTENER != 0);
         let blockers = distinct(kept, raw.socket.inode)
+            .iter()
             .filter_map(|kept| self.blocker(raw, kept, &open, listened))
             .collect();
         Failure {
@@ -61,6 +62,7 @@ impl<S: Surroundings> Story<S> {
         listened: bool,
     ) -> Option<Blocker> {
         let socket = &candidate.socket;
+        let exact = socket.flags & flag::EXACT != 0;
         let since = given(candidate.owner.since_ns);
         let holders = self.holders(socket, open);
         let owner = self.owner(candidate, &holders);
@@ -87,9 +89,11 @@ impl<S: Surroundings> Story<S> {
             port_bound: (socket.state != state::TIME_WAIT)
                 .then_some(socket.flags & flag::BINDPORT_LOCK != 0),
             kernel_socket: is_kernel_socket(socket),
+            kernel_refused: exact,
             primary: false,
             conflicts: None,
-            came_later: since.is_some_and(|since| since > raw.returned_ns),
+            // What the kernel refused for was there.
+            came_later: !exact && since.is_some_and(|since| since > raw.returned_ns),
             clause: Clause::Undecided,
             certainty: Certainty::Walked,
             owner,
@@ -125,7 +129,7 @@ impl<S: Surroundings> Story<S> {
     }
 
     /// Whose the socket is. Who got its port, as long as that process has it open or nobody has; else who has.
-    fn owner(&mut self, candidate: &Candidate, holders: &[Holder]) -> Option<Owner> {
+    pub(super) fn owner(&mut self, candidate: &Candidate, holders: &[Holder]) -> Option<Owner> {
         if let Some((process, exited, source)) = self.recorded_owner(candidate) {
             // As it is called now: it may have executed another program since.
             let holder = holders
@@ -188,13 +192,33 @@ impl<S: Surroundings> Story<S> {
     }
 }
 
-/// Sockets of a process once each, and without the attempt's own: an MPTCP socket and its subflow have one inode.
-fn distinct(kept: &[Candidate], own: u64) -> impl Iterator<Item = &Candidate> {
-    kept.iter().enumerate().filter_map(move |(at, candidate)| {
+/// Sockets once each, and without the attempt's own: an MPTCP socket and its subflow have one inode.
+///
+/// The socket that the kernel named is the first, as it was then; the walk may have met it again.
+fn distinct(kept: &[Candidate], own: u64) -> Vec<Candidate> {
+    let mut found: Vec<Candidate> = Vec::new();
+    for candidate in kept {
         let inode = candidate.socket.inode;
-        let again = kept[..at].iter().any(|before| before.socket.inode == inode);
-        (inode == 0 || (inode != own && !again)).then_some(candidate)
-    })
+        if inode != 0 && inode == own {
+            continue;
+        }
+        match found.iter_mut().find(|known| is_same(known, candidate)) {
+            // Its owner may have been found in another way.
+            Some(known) if known.owner.roles == 0 => known.owner = candidate.owner,
+            Some(_) => {}
+            None => found.push(*candidate),
+        }
+    }
+    found
+}
+
+/// True if both are one socket. Its address alone does not say so: it is recycled.
+fn is_same(a: &Candidate, b: &Candidate) -> bool {
+    let (a, b) = (&a.socket, &b.socket);
+    if a.inode != 0 && b.inode != 0 {
+        return a.inode == b.inode;
+    }
+    a.sk == b.sk && a.local == b.local && a.remote == b.remote
 }
 
 /// Whether `connect()` picked the port; `None` where neither is known.

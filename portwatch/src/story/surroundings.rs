@@ -2,6 +2,8 @@
 
 use std::fmt::Debug;
 
+use portwatch_common::event::time_wait::{Recheck, Rechecked};
+
 use crate::model::process::Process;
 
 /// An open socket that has a port.
@@ -54,4 +56,10 @@ pub trait Surroundings: Debug {
 
     /// Frequency of the kernel's clock tick (`CONFIG_HZ`).
     fn ticks_per_second(&self) -> u64;
+
+    /// Looks at `TIME_WAIT`s: a row for each that could be looked at, in their order.
+    fn recheck(&mut self, list: &[Recheck]) -> Vec<Rechecked>;
+
+    /// How long the machine has been suspended since it booted, in ns.
+    fn suspended_ns(&self) -> u64;
 }

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use crate::model::{
-    attempt::{Attempt, Blocker, Failure, Op},
+    attempt::{Attempt, Blocker, BlockerCounts, Failure, Op},
     socket::{Address, Side, SocketOption, State},
+    verdict::Certainty,
 };
 
 use super::{
@@ -26,6 +27,8 @@ pub(super) struct Case<'a> {
     pub(super) walked: bool,
     /// There may have been more sockets on the port than `others` has.
     pub(super) partial: bool,
+    /// Nothing had the port any more when the table was walked.
+    pub(super) free_again: bool,
 }
 
 /// A blocker, and what the rule sees of it.
@@ -69,6 +72,11 @@ impl<'a> Case<'a> {
             others: others.collect(),
             walked: counts.is_some(),
             partial: counts.is_none_or(|counts| counts.truncated || counts.blockers_truncated),
+            free_again: counts.is_some_and(BlockerCounts::is_none)
+                && failure
+                    .blockers
+                    .iter()
+                    .all(|blocker| blocker.kernel_refused),
         }
     }
 
@@ -88,6 +96,7 @@ impl<'a> Case<'a> {
                 .collect(),
             walked: self.walked,
             partial: self.partial,
+            free_again: self.free_again,
         }
     }
 
@@ -96,6 +105,14 @@ impl<'a> Case<'a> {
         self.others
             .first()
             .filter(|other| primary::refused(other.blocker))
+    }
+
+    /// True if what the kernel refused for was gone a moment later.
+    pub(super) fn is_released(&self) -> bool {
+        self.free_again
+            && self
+                .primary()
+                .is_some_and(|primary| primary.blocker.certainty == Certainty::Exact)
     }
 
     /// The blockers that refused the attempt.
@@ -126,6 +143,10 @@ impl<'a> Case<'a> {
 
     /// True if the process that called has that socket itself.
     pub(super) fn is_own(&self, blocker: &Blocker) -> bool {
+        if self.attempt.facts.kernel || blocker.kernel_socket {
+            // The kernel acts in whatever process there is.
+            return false;
+        }
         let caller = &self.attempt.process;
         blocker
             .owner

@@ -10,22 +10,31 @@ use crate::model::{
 use super::{
     case::{self, Case, Other},
     kind::{self, Kind},
-    name, primary, refused, remedy,
+    name, policy, primary, refused, remedy,
     rule::{self, Port, Transport},
-    same_service, wording,
+    same_service, stage, wording,
 };
 
-/// Judges a failed attempt: rules and sorts its blockers, marks the one to act on, and sets the verdict.
+/// Judges a failed attempt: says which stage refused it, rules and sorts its blockers, marks the one to act on, and sets
+/// the verdict.
 ///
 /// An attempt that did not fail is left as it is. Judging twice changes nothing.
 pub fn judge(attempt: &mut Attempt) {
     let Some(mut failure) = attempt.failure.take() else {
         return;
     };
-    failure.verdict = if i32::try_from(attempt.errno) == Ok(libc::EADDRINUSE) {
+    attempt.stage = stage::of(attempt);
+    let by_policy = attempt
+        .stage
+        .and_then(|stage| policy::verdict(attempt, stage));
+    failure.verdict = if by_policy.is_some() {
+        // Whatever the errno, no socket had a part in it.
+        primary::leave_undecided(&mut failure.blockers);
+        by_policy
+    } else if attempt.errno.cast_signed() == libc::EADDRINUSE {
         in_use(attempt, &mut failure)
     } else {
-        refused::verdict(attempt)
+        refused::verdict(attempt).or_else(|| policy::unseen_stage(attempt))
     };
     attempt.failure = Some(failure);
 }
@@ -95,11 +104,19 @@ fn causes(case: &Case<'_>) -> Vec<Cause> {
         return vec![Cause::Unknown];
     };
     let mut causes = of(case, primary);
+    if case.is_released() {
+        causes.insert(0, Cause::ReleasedJustNow);
+    }
     if causes.is_empty() {
         causes.push(Cause::Unknown);
     }
     // Whose the listener is: said once, of the one to act on.
-    let whose = |cause: &Cause| matches!(cause, Cause::LiveListener | Cause::SameService);
+    let whose = |cause: &Cause| {
+        matches!(
+            cause,
+            Cause::LiveListener | Cause::SameService | Cause::KernelSocket
+        )
+    };
     for cause in case.refusing().flat_map(|other| of(case, other)) {
         let said = causes.contains(&cause) || (whose(&cause) && causes.iter().any(whose));
         causes.extend((!said).then_some(cause));
@@ -122,21 +139,27 @@ fn of(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
 
 fn of_listener(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
     let own = case.is_own(other.blocker);
+    let kernel = other.blocker.kernel_socket;
     let same_service = !own && service(case, other.blocker).is_some();
     let race = case.attempt.op == Op::Listen && other.blocker.state == State::Listen;
     let mut causes = Vec::new();
     causes.extend(race.then_some(Cause::ListenRace));
     causes.extend(own.then_some(Cause::SelfConflict));
     causes.extend(of_options_and_addresses(case, other));
+    causes.extend(kernel.then_some(Cause::KernelSocket));
     causes.extend(same_service.then_some(Cause::SameService));
-    causes.extend((!own && !same_service).then_some(Cause::LiveListener));
+    causes.extend((!own && !kernel && !same_service).then_some(Cause::LiveListener));
     causes
 }
 
 fn of_bound(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
     let mut causes = Vec::new();
     causes.extend(case.is_own(other.blocker).then_some(Cause::SelfConflict));
-    causes.push(Cause::BoundNotListening);
+    causes.push(if other.blocker.kernel_socket {
+        Cause::KernelSocket
+    } else {
+        Cause::BoundNotListening
+    });
     causes.extend(of_options_and_addresses(case, other));
     causes
 }
@@ -160,10 +183,10 @@ fn of_options_and_addresses(case: &Case<'_>, other: &Other<'_>) -> impl Iterator
 fn of_connection(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
     let blocker = other.blocker;
     let orphan = other.kind == Kind::Detached && kind::is_finishing(blocker.state);
-    let lingers =
-        other.kind == Kind::Connection && other.is_accepted() && !has_listener(case, other);
-    let reachable = other.kind == Kind::Connection;
+    let reachable = other.kind == Kind::Connection && !blocker.kernel_socket;
+    let lingers = reachable && other.is_accepted() && !has_listener(case, other);
     [
+        (blocker.kernel_socket, Cause::KernelSocket),
         (orphan, Cause::OrphanConnection),
         (other.outgoing, Cause::EphemeralPort),
         (lingers, Cause::LingeringConnection),
@@ -193,6 +216,9 @@ pub(super) fn service<'a>(
     case: &Case<'a>,
     blocker: &'a Blocker,
 ) -> Option<(&'a Process, same_service::Relation<'a>)> {
+    if case.attempt.facts.kernel || blocker.kernel_socket {
+        return None;
+    }
     let caller = &case.attempt.process;
     name::holders(blocker)
         .into_iter()

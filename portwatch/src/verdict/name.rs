@@ -4,9 +4,9 @@
 
 use crate::{
     model::{
-        attempt::Blocker,
+        attempt::{Attempt, Blocker},
         process::{Container, Process},
-        socket::State,
+        socket::{Address, State},
     },
     output::escape::{escape, quoted},
 };
@@ -27,6 +27,25 @@ pub(super) fn process(process: &Process) -> String {
     } else {
         format!("{}[{pid}]", quoted(comm))
     }
+}
+
+/// Who made an attempt: `java[977]`, or the kernel, with the process in which it did.
+pub(super) fn caller(attempt: &Attempt) -> String {
+    let name = process(&attempt.process);
+    if attempt.facts.kernel {
+        format!("the kernel, in {name}")
+    } else {
+        name
+    }
+}
+
+/// Where an attempt wanted to be: `0.0.0.0:80`, or a path; `None` where that was not seen.
+pub(super) fn requested(attempt: &Attempt) -> Option<String> {
+    let addr = attempt.addr.as_deref().filter(|addr| !addr.is_empty())?;
+    Some(match (addr.parse(), attempt.port) {
+        (Ok(addr), Some(port)) => Address { addr, port }.to_string(),
+        _ => text(addr),
+    })
 }
 
 /// `java[977] (tomcat.service)`: with what it can be stopped by.

@@ -4,24 +4,56 @@
 //! `would_succeed_if` stays empty.
 
 use crate::model::{
-    attempt::{Attempt, Op},
+    attempt::{Attempt, Op, Stage},
     verdict::{Cause, Certainty, Verdict},
 };
 
 use super::{name, rule::Transport};
 
+/// What the checks of the address refuse, as far as the errno and the facts prove it.
+enum Reason {
+    Privileged { port: u16, start: u32 },
+    NotLocal,
+    AlreadyBound,
+}
+
+impl Reason {
+    fn of(attempt: &Attempt) -> Option<Self> {
+        Transport::of(attempt.proto)?;
+        if attempt.op != Op::Bind || attempt.facts.entry_unseen {
+            return None;
+        }
+        match attempt.errno.cast_signed() {
+            libc::EACCES => privileged(attempt),
+            libc::EADDRNOTAVAIL => Some(Self::NotLocal),
+            libc::EINVAL if attempt.facts.already_bound => Some(Self::AlreadyBound),
+            _ => None,
+        }
+    }
+}
+
+/// True if the errno and the facts prove that the checks of the address refused.
+pub(super) fn is_by_address(attempt: &Attempt) -> bool {
+    Reason::of(attempt).is_some()
+}
+
 /// The verdict on a failure with another errno than `EADDRINUSE`; `None` where the errno says everything there is.
 pub(super) fn verdict(attempt: &Attempt) -> Option<Verdict> {
-    Transport::of(attempt.proto)?;
-    if attempt.op != Op::Bind {
+    if attempt.stage.is_some_and(|stage| stage != Stage::Address) {
         return None;
     }
-    match i32::try_from(attempt.errno).ok()? {
-        libc::EACCES => privileged_port(attempt),
-        libc::EADDRNOTAVAIL => Some(address_not_local(attempt)),
-        libc::EINVAL if attempt.facts.already_bound => Some(already_bound(attempt)),
-        _ => None,
+    match Reason::of(attempt)? {
+        Reason::Privileged { port, start } => Some(privileged_port(attempt, port, start)),
+        Reason::NotLocal => Some(address_not_local(attempt)),
+        Reason::AlreadyBound => Some(already_bound(attempt)),
     }
+}
+
+fn privileged(attempt: &Attempt) -> Option<Reason> {
+    let port = attempt.port.filter(|port| *port != 0)?;
+    let start = attempt.facts.unprivileged_port_start?;
+    (u32::from(port) < start && !attempt.facts.cap_net_bind_service)
+        .then_some(Reason::Privileged { port, start })
 }
 
 /// What was read about the socket when the call returned is as fresh as a walk, and no more certain.
@@ -37,14 +69,9 @@ fn verdict_of(cause: Cause, summary: String, because: String, remedies: Vec<Stri
     }
 }
 
-fn privileged_port(attempt: &Attempt) -> Option<Verdict> {
-    let port = attempt.port.filter(|port| *port != 0)?;
-    let start = attempt.facts.unprivileged_port_start?;
-    if u32::from(port) >= start || attempt.facts.cap_net_bind_service {
-        return None;
-    }
-    let who = name::process(&attempt.process);
-    Some(verdict_of(
+fn privileged_port(attempt: &Attempt, port: u16, start: u32) -> Verdict {
+    let who = name::caller(attempt);
+    verdict_of(
         Cause::PrivilegedPort,
         format!("port {port} is below {start}, and {who} lacks CAP_NET_BIND_SERVICE"),
         format!(
@@ -59,7 +86,7 @@ fn privileged_port(attempt: &Attempt) -> Option<Verdict> {
                 "lower net.ipv4.ip_unprivileged_port_start to {port} in this network namespace"
             ),
         ],
-    ))
+    )
 }
 
 fn address_not_local(attempt: &Attempt) -> Verdict {
@@ -92,7 +119,7 @@ fn already_bound(attempt: &Attempt) -> Verdict {
         Cause::AlreadyBound,
         format!(
             "{} called bind() on a socket that already has {port}",
-            name::process(&attempt.process)
+            name::caller(attempt)
         ),
         "a socket can be bound once, and not after connect()".to_owned(),
         vec!["bind each socket once, and make a new socket for another address".to_owned()],
@@ -178,7 +205,6 @@ mod tests {
     #[case::capable(libc::EACCES, 80, Facts { cap_net_bind_service: true, ..facts() })]
     #[case::unknown_start(libc::EACCES, 80, Facts::default())]
     #[case::other_reason(libc::EINVAL, 80, facts())]
-    #[case::policy(libc::EPERM, 80, facts())]
     fn what_is_not_known_is_not_said(#[case] errno: i32, #[case] port: u16, #[case] facts: Facts) {
         let attempt = refused(errno, port, facts).judged();
         assert_eq!(attempt.failure.unwrap().verdict, None);

@@ -61,11 +61,15 @@ pub(super) struct Counterfactual(Vec<Change>);
 /// `causes` are those that hold, the one to act on first.
 pub(super) fn of(case: &Case<'_>, causes: &[Cause]) -> (Vec<String>, Vec<String>) {
     let mut remedies = order::without_the_rule(case, causes);
-    let now = by_relevance(counterfactuals(case), causes);
-    remedies.extend(
-        now.iter()
-            .filter_map(|found| order::order(case, causes, found)),
-    );
+    if case.is_released() {
+        remedies.push(order::again(case));
+    } else {
+        let now = by_relevance(counterfactuals(case), causes);
+        let orders = now
+            .iter()
+            .filter_map(|found| order::order(case, causes, found));
+        remedies.extend(orders);
+    }
     if case.partial {
         return (remedies, Vec::new());
     }

@@ -32,6 +32,7 @@ impl Blame {
         Self(Failure {
             cause,
             cause_needs_history: false,
+            stage: None,
             also: Vec::new(),
             primary: None,
             remedies_must_contain: Vec::new(),
@@ -45,6 +46,20 @@ impl Blame {
     #[must_use]
     pub fn needs_history(mut self) -> Self {
         self.0.cause_needs_history = true;
+        self
+    }
+
+    /// This stage refused. Where the kernel's functions are not traced, it may not be known.
+    #[must_use]
+    pub fn stage(mut self, stage: &str) -> Self {
+        self.0.stage = Some(stage.into());
+        self
+    }
+
+    /// The socket to act on is not the only one in the way, and the kernel may have met another one first.
+    #[must_use]
+    pub fn one_of_many(mut self) -> Self {
+        self.change(|primary| primary.one_of_many = true);
         self
     }
 
@@ -81,6 +96,7 @@ impl Blame {
             holder_pids: Vec::new(),
             options: Vec::new(),
             before_tracing: owner.was_there_before_tracing(),
+            one_of_many: false,
         });
         self
     }

@@ -64,7 +64,9 @@ fn privileged_port(lab: &Lab) -> Result<()> {
     binder.set_uid(65534)?;
     lab.checkpoint()?;
     let socket = binder.socket(Tcp4)?;
-    let blame = Blame::cause("privileged-port").remedy("CAP_NET_BIND_SERVICE");
+    let blame = Blame::cause("privileged-port")
+        .stage("address")
+        .remedy("CAP_NET_BIND_SERVICE");
     binder.bind(socket, any(80))?.fails(Errno::EACCES, &blame)?;
     binder.bind(socket, any(1024))?.ok()
 }

@@ -26,7 +26,7 @@ fn address_not_local(lab: &Lab) -> Result<()> {
     lab.checkpoint()?;
     let socket = binder.socket(Tcp4)?;
     let address = std::net::SocketAddr::from(([203, 0, 113, 77], port));
-    let blame = Blame::cause("address-not-local");
+    let blame = Blame::cause("address-not-local").stage("address");
     binder
         .bind(socket, address)?
         .fails(Errno::EADDRNOTAVAIL, &blame)?;
@@ -39,7 +39,7 @@ fn already_bound(lab: &Lab) -> Result<()> {
     let socket = binder.socket(Tcp4)?;
     binder.bind(socket, loopback(first))?.ok()?;
     lab.checkpoint()?;
-    let blame = Blame::cause("already-bound");
+    let blame = Blame::cause("already-bound").stage("address");
     binder
         .bind(socket, loopback(second))?
         .fails(Errno::EINVAL, &blame)?;
@@ -56,7 +56,9 @@ fn unix_path(lab: &Lab) -> Result<()> {
     holder.bind(held, path.clone())?.ok()?;
     holder.close(held)?;
     let socket = binder.socket(Unix)?;
-    binder.bind(socket, path)?.in_use(&Blame::no_verdict())
+    binder
+        .bind(socket, path)?
+        .in_use(&Blame::no_verdict().stage("protocol"))
 }
 
 fn unix_abstract(lab: &Lab) -> Result<()> {
@@ -68,7 +70,7 @@ fn unix_abstract(lab: &Lab) -> Result<()> {
     let socket = binder.socket(Unix)?;
     binder
         .bind(socket, name.clone())?
-        .in_use(&Blame::no_verdict())?;
+        .in_use(&Blame::no_verdict().stage("protocol"))?;
     holder.close(held)?;
     binder.bind(socket, name)?.ok()
 }

@@ -133,7 +133,9 @@ fn listener_behind(lab: &Lab) -> Result<()> {
         client.close(outgoing)?;
     }
     lab.checkpoint()?;
-    let blame = Blame::cause("live-listener").by("listen", &server, listener, loopback(port));
+    let blame = Blame::cause("live-listener")
+        .by("listen", &server, listener, loopback(port))
+        .one_of_many();
     let socket = binder.socket(Tcp4)?;
     binder.bind(socket, loopback(port))?.in_use(&blame)?;
     // Without the listener, SO_REUSEADDR helps: the old connections had it too.

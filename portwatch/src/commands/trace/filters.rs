@@ -1,7 +1,10 @@
 //! The user's filters, for the kernel and for the `start` record.
 
 use aya::{Ebpf, maps::Array};
-use portwatch_common::config::{Config, proto};
+use portwatch_common::{
+    config::{Config, proto},
+    maps::{PORTS, port},
+};
 
 use crate::{
     bpf::error::BpfError,
@@ -39,7 +42,7 @@ fn bit(proto: ProtoArg) -> u32 {
     }
 }
 
-/// For the bitmap of ports.
+/// For the map of ports: what was asked for is shown, and watched.
 pub(super) fn set_ports(ebpf: &mut Ebpf, ports: &[PortRange]) -> Result<(), BpfError> {
     let fail = |error: &(dyn std::error::Error + 'static)| {
         BpfError::kernel("setting the ports to trace", error)
@@ -47,24 +50,17 @@ pub(super) fn set_ports(ebpf: &mut Ebpf, ports: &[PortRange]) -> Result<(), BpfE
     let Some(map) = ebpf.map_mut("PORTS") else {
         return Ok(());
     };
-    let mut map: Array<_, u64> = Array::try_from(map).map_err(|error| fail(&error))?;
-    for (index, word) in bitmap(ports)
-        .iter()
-        .enumerate()
-        .filter(|(_, word)| **word != 0)
-    {
-        map.set(u32::try_from(index).unwrap_or(u32::MAX), word, 0)
-            .map_err(|error| fail(&error))?;
-    }
-    Ok(())
+    let mut map: Array<_, [u8; PORTS]> = Array::try_from(map).map_err(|error| fail(&error))?;
+    map.set(0, *bits(ports), 0).map_err(|error| fail(&error))
 }
 
-fn bitmap(ports: &[PortRange]) -> Vec<u64> {
-    let mut words = vec![0u64; 65_536 / 64];
+#[expect(clippy::large_stack_arrays, reason = "once, in an empty stack")]
+fn bits(ports: &[PortRange]) -> Box<[u8; PORTS]> {
+    let mut bits = Box::new([0; PORTS]);
     for port in ports.iter().flat_map(|range| range.first..=range.last) {
-        words[usize::from(port / 64)] |= 1 << (port % 64);
+        bits[usize::from(port)] = port::ASKED;
     }
-    words
+    bits
 }
 
 /// For the `start` record.
@@ -89,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_range_sets_both_of_its_ends() {
-        let words = bitmap(&[
+        let bits = bits(&[
             PortRange {
                 first: 63,
                 last: 65,
@@ -99,7 +95,7 @@ mod tests {
                 last: 65_535,
             },
         ]);
-        assert_eq!((words[0], words[1], words[1023]), (1 << 63, 0b11, 1 << 63));
-        assert_eq!(words.iter().map(|word| word.count_ones()).sum::<u32>(), 4);
+        let set: Vec<_> = (0..PORTS).filter(|port| bits[*port] != 0).collect();
+        assert_eq!(set, [63, 64, 65, 65_535]);
     }
 }

@@ -11,9 +11,11 @@ use crate::{
 };
 
 /// Counters of losses, and what a `lost` record calls them.
-const KINDS: [(Counter, &str); 3] = [
+const KINDS: [(Counter, &str); 4] = [
     (Counter::Lost, "attempt"),
     (Counter::ProcessLost, "process"),
+    // And of TIME_WAITs.
+    (Counter::PortLost, "port"),
     // The attempt is told, without the address that it asked for.
     (Counter::InflightFailed, "entry"),
 ];

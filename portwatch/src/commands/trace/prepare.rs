@@ -15,7 +15,7 @@ use portwatch_common::{
 };
 
 use crate::{
-    bpf::{attach::Attached, holders::Holders},
+    bpf::{attach::Attached, iterators::Iterators},
     cli::{ColorArg, FormatArg, TraceArgs},
     clock::Clock,
     machine::Machine,
@@ -67,12 +67,12 @@ fn theme(args: &TraceArgs) -> Theme {
 /// Takes the snapshot, and makes the story that begins with it.
 pub(super) fn story(mut ebpf: Ebpf, attached: &Attached) -> Result<Story<Machine>> {
     let index = ebpf.take_map("PORT_INDEX");
-    let holders = if attached.has_holders {
-        Some(Holders::new(ebpf)?)
+    let iterators = if attached.has("holders") {
+        Some(Iterators::new(ebpf)?)
     } else {
         None
     };
-    let mut machine = Machine::new(holders).context("looking through the open sockets")?;
+    let mut machine = Machine::new(iterators).context("looking through the open sockets")?;
     let open = machine
         .open_sockets(0)
         .context("looking through the open sockets")?;

@@ -18,6 +18,7 @@ use super::{
     child::{self, NotStarted},
     filters,
     losses::Losses,
+    outlet::Outlet,
     prepare,
     pump::Pump,
     signals::{Signals, Wish},
@@ -25,9 +26,9 @@ use super::{
 };
 use crate::{
     bpf::{
-        attach::{self, Attached},
+        attach::{Attach, Attached},
         counters,
-        load::{self, Request},
+        load::{self, Kernel, Request},
         plan::CAPABILITIES,
         privileges,
         ring::Reader,
@@ -46,7 +47,7 @@ const LOOK_FOR_LOSSES: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     privileges::check()?;
-    let offsets = load::offsets()?;
+    let Kernel { offsets, functions } = load::kernel()?;
     let request = Request {
         object: args.bpf_object.as_deref(),
         config: filters::config(args),
@@ -58,7 +59,12 @@ pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     crate::bpf::debug_log::start(&mut ebpf)?;
     let ring = Reader::new(&mut ebpf)?;
     let counters = counters::Reader::new(&ebpf)?;
-    let mut attached = attach::attach(&mut ebpf)?;
+    let attach = Attach {
+        functions: &functions,
+        offsets: &offsets,
+        tier: args.tier.map(Into::into),
+    };
+    let mut attached = attach.attach(&mut ebpf)?;
     let statistics = counters::Statistics::new(&ebpf, attached.programs());
     // Not earlier: a start that fails leaves no file behind.
     let sink = prepare::sink(args)?;
@@ -66,16 +72,12 @@ pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     let mut signals = Signals::new()?;
     let (messages, receiver) = channel();
     let (enough, wait_enough) = oneshot::channel();
-    let mut teller = Teller {
-        story: prepare::story(ebpf, &attached)?,
-        sink,
-        sampled: std::time::Instant::now(),
-        told: 0,
-        remaining: args.count,
-        enough: Some(enough),
-    };
+    let mut teller = Teller::new(
+        prepare::story(ebpf, &attached)?,
+        Outlet::new(sink, args.count, enough),
+    );
     teller.tell(Body::Start(Box::new(start(&attached, args))));
-    teller.flush();
+    teller.outlet.flush();
     let (mut pump, chunks) = Pump::new(ring, messages.clone());
     let thread = teller
         .spawn(receiver, chunks)

@@ -1,26 +1,28 @@
 //! The thread that tells the story: decodes, judges, looks things up, writes.
 
 use std::{
-    sync::mpsc::Receiver,
+    sync::mpsc::{Receiver, RecvTimeoutError},
     thread::{Builder, JoinHandle},
     time::{Duration, Instant},
 };
 
-use tokio::sync::{mpsc::Sender, oneshot};
+use tokio::sync::mpsc::Sender;
 
+use super::outlet::Outlet;
 use crate::{
     bpf::counters::Totals,
     clock::{Clock, boot_now},
     decode,
     machine::Machine,
     model::record::{Body, Lost, Stop},
-    output::sink::{Outcome, Sink},
     story::Story,
 };
 use portwatch_common::counters::Counter;
 
 /// How often the wall clock is compared with the kernel's.
 const CLOCK_SAMPLE: Duration = Duration::from_secs(1);
+/// How often it is asked whether something is to be told that no event announces.
+const TICK: Duration = Duration::from_millis(250);
 
 /// Gives chunks back to the pump.
 pub(super) type Chunks = Sender<Vec<u8>>;
@@ -63,29 +65,29 @@ pub(super) struct Ended {
 #[derive(Debug)]
 pub(super) struct Teller {
     pub(super) story: Story<Machine>,
-    pub(super) sink: Sink,
+    pub(super) outlet: Outlet,
     /// When the clocks were read last.
-    pub(super) sampled: Instant,
-    /// Attempts that were told.
-    pub(super) told: u64,
-    /// Attempts that may still be told.
-    pub(super) remaining: Option<u64>,
-    /// Told when nothing more is wanted: the count is reached, or the reader is gone.
-    pub(super) enough: Option<oneshot::Sender<()>>,
+    sampled: Instant,
+    /// When the story was last asked by itself.
+    ticked: Instant,
 }
 
 impl Teller {
+    pub(super) fn new(story: Story<Machine>, outlet: Outlet) -> Self {
+        let now = Instant::now();
+        Self {
+            story,
+            outlet,
+            sampled: now,
+            ticked: now,
+        }
+    }
+
     /// Writes a record that does not come from the ring.
     pub(super) fn tell(&mut self, body: Body) {
         let now = boot_now().unwrap_or(0);
         let record = self.story.record(now, body);
-        let outcome = self.sink.record(&record);
-        self.heed(outcome);
-    }
-
-    pub(super) fn flush(&mut self) {
-        let outcome = self.sink.flush();
-        self.heed(outcome);
+        self.outlet.write(&record);
     }
 
     /// Runs on a thread of its own until [`Message::Finish`], or until the pump is gone.
@@ -96,31 +98,35 @@ impl Teller {
     ) -> std::io::Result<JoinHandle<Ended>> {
         Builder::new().name("teller".to_owned()).spawn(move || {
             let mut stop = None;
-            for message in messages {
+            loop {
+                let message = messages.recv_timeout(TICK);
                 self.set_clock();
                 match message {
-                    Message::Chunk(mut chunk) => {
+                    Ok(Message::Chunk(mut chunk)) => {
                         self.chunk(&chunk);
                         chunk.clear();
                         // The channel has room for every chunk there is; closed, the pump needs none.
                         let _ = chunks.try_send(chunk);
                     }
-                    Message::Lost {
+                    Ok(Message::Lost {
                         kind,
                         count,
                         from_boot_ns,
-                    } => self.lost(kind, count, from_boot_ns),
-                    Message::Finish { totals, missed } => {
+                    }) => self.lost(kind, count, from_boot_ns),
+                    Ok(Message::Finish { totals, missed }) => {
                         stop = Some(self.finish(&totals, missed));
                         break;
                     }
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => break,
                 }
-                self.flush();
+                self.tick();
+                self.outlet.flush();
             }
             Ended {
                 stop,
-                told: self.told,
-                dropped: self.sink.dropped(),
+                told: self.outlet.told(),
+                dropped: self.outlet.dropped(),
             }
         })
     }
@@ -137,7 +143,7 @@ impl Teller {
 
     fn chunk(&mut self, chunk: &[u8]) {
         for event in decode::events(chunk) {
-            if self.remaining == Some(0) {
+            if self.outlet.is_full() {
                 return;
             }
             let event = match event {
@@ -149,15 +155,21 @@ impl Teller {
                     continue;
                 }
             };
-            let Some(record) = self.story.event(&event) else {
-                continue;
-            };
-            self.told += 1;
-            self.remaining = self.remaining.map(|remaining| remaining - 1);
-            let outcome = self.sink.record(&record);
-            self.heed(outcome);
-            if self.remaining == Some(0) {
-                self.end();
+            for record in self.story.event(&event) {
+                self.outlet.write(&record);
+            }
+        }
+    }
+
+    /// Tells what no event announces.
+    fn tick(&mut self) {
+        if self.outlet.is_full() || self.ticked.elapsed() < TICK {
+            return;
+        }
+        self.ticked = Instant::now();
+        if let Ok(now) = boot_now() {
+            for record in self.story.tick(now) {
+                self.outlet.write(&record);
             }
         }
     }
@@ -189,27 +201,7 @@ impl Teller {
             },
         };
         self.tell(Body::Stop(stop.clone()));
-        self.flush();
+        self.outlet.flush();
         stop
-    }
-
-    fn heed(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Fine => {}
-            Outcome::Closed => self.end(),
-            Outcome::Failed(error) => anstream::eprintln!("portwatch: {error}"),
-            Outcome::Recovered { dropped } => {
-                anstream::eprintln!(
-                    "portwatch: writing works again; {dropped} records are missing"
-                );
-            }
-        }
-    }
-
-    fn end(&mut self) {
-        if let Some(enough) = self.enough.take() {
-            // When nobody waits any more, the end has begun.
-            let _ = enough.send(());
-        }
     }
 }

@@ -5,7 +5,9 @@ use super::*;
 use crate::{
     model::{
         attempt::Attempt,
+        port::Port,
         process::{Container, Process},
+        time_wait::{Reason, TimeWait},
     },
     output::samples,
 };
@@ -29,8 +31,15 @@ fn named(comm: &str) -> Record {
 
 #[test]
 fn fields_come_in_the_documented_order() {
-    insta::assert_snapshot!(line(&samples::of(samples::attempt())), @r#"{"schema":1,"type":"attempt","seq":2,"time":"2026-11-21T12:03:41.118000000Z","boot_ns":"300000000000000","op":"bind","result":"ok","errno":0,"proto":"tcp","addr":"0.0.0.0","port":8080,"bound_port":8080,"netns":4026531840,"device":null,"options":["SO_REUSEADDR"],"process":{"pid":4182,"tid":4182,"ppid":1,"comm":"node","exe":"/usr/bin/node","cmdline":null,"uid":1000,"user":"app","start_boot_ns":"26400000000000","cgroup":"/system.slice/node.service","unit":"node.service","container":null,"netns":4026531840},"socket":{"fd":18,"inode":88213,"cookie":"4098"},"facts":{"began_boot_ns":"299999999979000","socket_uid":1000,"device_index":0,"already_bound":false,"port_range":[32768,60999],"port_reserved":false,"unprivileged_port_start":1024,"cap_net_bind_service":false,"io_uring":false,"entry_unseen":false,"address_read_late":false}}"#);
+    insta::assert_snapshot!(line(&samples::of(samples::attempt())), @r#"{"schema":1,"type":"attempt","seq":2,"time":"2026-11-21T12:03:41.118000000Z","boot_ns":"300000000000000","op":"bind","result":"ok","errno":0,"stage":null,"proto":"tcp","addr":"0.0.0.0","port":8080,"bound_port":8080,"netns":4026531840,"device":null,"options":["SO_REUSEADDR"],"process":{"pid":4182,"tid":4182,"ppid":1,"comm":"node","exe":"/usr/bin/node","cmdline":null,"uid":1000,"user":"app","start_boot_ns":"26400000000000","cgroup":"/system.slice/node.service","unit":"node.service","container":null,"netns":4026531840},"socket":{"fd":18,"inode":88213,"cookie":"4098"},"facts":{"began_boot_ns":"299999999979000","socket_uid":1000,"device_index":0,"already_bound":false,"port_range":[32768,60999],"port_reserved":false,"unprivileged_port_start":1024,"cap_net_bind_service":false,"io_uring":false,"entry_unseen":false,"address_read_late":false,"began_while_tracing":false,"kernel":false,"compat":false,"addrlen":null,"stages":null}}"#);
     insta::assert_snapshot!(line(&samples::lost("attempt")), @r#"{"schema":1,"type":"lost","seq":7,"time":"2026-11-21T12:03:41.118000000Z","boot_ns":"300000000000000","kind":"attempt","count":37,"from":"2026-11-21T12:03:39.000000000Z","to":"2026-11-21T12:03:41.000000000Z"}"#);
+}
+
+#[test]
+fn fields_of_ports_and_time_waits_come_in_the_documented_order() {
+    insta::assert_snapshot!(line(&samples::of_port(samples::released())), @r#"{"schema":1,"type":"port","seq":4,"time":"2026-11-21T12:03:41.118000000Z","boot_ns":"300000000000000","action":"released","proto":"tcp","local":{"addr":"127.0.0.1","port":8080},"remote":{"addr":"127.0.0.1","port":40000},"netns":4026531840,"how":null,"owner":{"pid":3977,"tid":null,"ppid":1,"comm":"python3","exe":"/usr/bin/python3","cmdline":null,"uid":1000,"user":"app","start_boot_ns":"26400000000000","cgroup":"/system.slice/python3.service","unit":"python3.service","container":null,"netns":4026531840,"alive":true,"source":"observed"},"reason":"time_wait","cookie":"4100","inferred":false}"#);
+    insta::assert_snapshot!(line(&samples::of_time_wait(samples::entered())), @r#"{"schema":1,"type":"time_wait","seq":5,"time":"2026-11-21T12:03:41.118000000Z","boot_ns":"300000000000000","action":"enter","local":{"addr":"127.0.0.1","port":8080},"remote":{"addr":"127.0.0.1","port":40000},"netns":4026531840,"substate":"time_wait","expires_in_ms":60000,"lasted_ms":null,"owner":{"pid":3977,"tid":null,"ppid":1,"comm":"python3","exe":"/usr/bin/python3","cmdline":null,"uid":1000,"user":"app","start_boot_ns":"26400000000000","cgroup":"/system.slice/python3.service","unit":"python3.service","container":null,"netns":4026531840,"alive":false,"source":"observed"},"reason":null,"reused_by":null,"cookie":"4100","inferred":false}"#);
+    insta::assert_snapshot!(line(&samples::of_time_wait(samples::left(Some(Reason::Expired)))), @r#"{"schema":1,"type":"time_wait","seq":5,"time":"2026-11-21T12:03:41.118000000Z","boot_ns":"300000000000000","action":"leave","local":{"addr":"127.0.0.1","port":8080},"remote":{"addr":"127.0.0.1","port":40000},"netns":4026531840,"substate":"time_wait","expires_in_ms":null,"lasted_ms":60512,"owner":{"pid":3977,"tid":null,"ppid":1,"comm":"python3","exe":"/usr/bin/python3","cmdline":null,"uid":1000,"user":"app","start_boot_ns":"26400000000000","cgroup":"/system.slice/python3.service","unit":"python3.service","container":null,"netns":4026531840,"alive":false,"source":"observed"},"reason":"expired","reused_by":null,"cookie":"4100","inferred":false}"#);
 }
 
 #[rstest]
@@ -38,6 +47,10 @@ fn fields_come_in_the_documented_order() {
 #[case(samples::of(samples::attempt()))]
 #[case(samples::of(samples::conflict(vec![samples::listener(), samples::time_wait()], Some(samples::verdict()))))]
 #[case(samples::of(samples::refused("ENOTSOCK", 88, None)))]
+#[case(samples::of_port(samples::taken()))]
+#[case(samples::of_port(samples::released()))]
+#[case(samples::of_time_wait(samples::entered()))]
+#[case(samples::of_time_wait(samples::left(None)))]
 #[case(samples::lost("output"))]
 #[case(samples::stop())]
 fn a_record_reads_back_as_it_was(#[case] record: Record) {
@@ -81,8 +94,8 @@ fn another_schema_is_refused_before_anything_else_is_read() {
 
 #[test]
 fn an_unknown_type_can_be_told_from_a_broken_line() {
-    let line = line(&samples::stop()).replace(r#""type":"stop""#, r#""type":"port""#);
-    assert!(matches!(from_line(&line), Err(LineError::Type { found }) if found == "port"));
+    let line = line(&samples::stop()).replace(r#""type":"stop""#, r#""type":"tide""#);
+    assert!(matches!(from_line(&line), Err(LineError::Type { found }) if found == "tide"));
 }
 
 #[test]
@@ -123,7 +136,7 @@ fn the_documentation_shows_lines_of_this_version() {
         types.insert(std::mem::discriminant(&record.body));
         assert_eq!(line(&record).trim_end(), example);
     }
-    assert_eq!(types.len(), 4, "an example of every type");
+    assert_eq!(types.len(), 6, "an example of every type");
 }
 
 prop_compose! {
@@ -171,6 +184,33 @@ proptest! {
         let line = line(&record);
         prop_assert!(!line.trim_end_matches('\n').contains(is_unsafe));
         prop_assert_eq!(from_line(&line).unwrap(), record);
+    }
+
+    #[test]
+    fn any_port_and_time_wait_reads_back(
+        process in process(),
+        cookie: Option<u64>,
+        expires_in_ms: Option<u64>,
+        lasted_ms: Option<u64>,
+        inferred: bool,
+    ) {
+        let cookie = cookie.map(Big);
+        let mut port = Port { cookie, inferred, ..samples::released() };
+        let mut time_wait = TimeWait {
+            expires_in_ms,
+            lasted_ms,
+            cookie,
+            inferred,
+            ..samples::left(Some(Reason::Killed))
+        };
+        for owner in [&mut port.owner, &mut time_wait.owner].into_iter().flatten() {
+            owner.process = process.clone();
+        }
+        for record in [samples::of_port(port), samples::of_time_wait(time_wait)] {
+            let line = line(&record);
+            prop_assert!(!line.trim_end_matches('\n').contains(is_unsafe));
+            prop_assert_eq!(from_line(&line).unwrap(), record);
+        }
     }
 
     #[test]

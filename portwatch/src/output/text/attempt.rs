@@ -19,8 +19,8 @@ use crate::{
 };
 
 /// Columns that are kept for a call with its protocol, for an address and for a process, so that most lines are aligned.
-const CALL_COLUMNS: usize = 12;
-const ADDRESS_COLUMNS: usize = 20;
+pub(super) const CALL_COLUMNS: usize = 12;
+pub(super) const ADDRESS_COLUMNS: usize = 20;
 const PROCESS_COLUMNS: usize = 32;
 
 impl Text {
@@ -47,15 +47,23 @@ impl Text {
         let style = if attempt.errno == 0 { ok } else { bad };
         let call = format!("{:<6} {proto}", op.as_str());
         let requested = requested(attempt);
-        let plain = Who {
-            process,
-            theme: Theme::plain(),
-        }
-        .to_string();
+        // It acts in whatever process there is.
+        let kernel = if attempt.facts.kernel {
+            "the kernel, in "
+        } else {
+            ""
+        };
+        let plain = format!(
+            "{kernel}{}",
+            Who {
+                process,
+                theme: Theme::plain(),
+            }
+        );
         writeln!(
             out,
             "{faint}{moment}{faint:#}  {call:<CALL_COLUMNS$} \
-             {address}{requested}{address:#}{address_gap}  {who}{who_gap}  {style}{result}{style:#}",
+             {address}{requested}{address:#}{address_gap}  {kernel}{who}{who_gap}  {style}{result}{style:#}",
             address_gap = Gap(ADDRESS_COLUMNS, &requested),
             who = Who { process, theme },
             who_gap = Gap(PROCESS_COLUMNS, &plain),
@@ -109,7 +117,7 @@ fn requested(attempt: &Attempt) -> String {
 }
 
 /// Spaces that fill `text` up to a column: `{:<}` would count the colours too.
-struct Gap<'a>(usize, &'a str);
+pub(super) struct Gap<'a>(pub(super) usize, pub(super) &'a str);
 
 impl fmt::Display for Gap<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -14,6 +14,7 @@ use crate::{
 mod attempts;
 mod failures;
 mod frame;
+mod ports;
 
 fn zone() -> TimeZone {
     TimeZone::fixed(Offset::constant(1))

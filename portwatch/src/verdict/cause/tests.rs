@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod connections;
+mod exact;
 mod sockets;
 mod whole;
 

@@ -19,6 +19,13 @@ use super::{
 pub(super) fn without_the_rule(case: &Case<'_>, causes: &[Cause]) -> Vec<String> {
     let mut orders = Vec::new();
     orders.extend(reserve(case, causes));
+    if causes.contains(&Cause::KernelSocket) && !case.is_released() {
+        orders.push(
+            "take down what the kernel holds the port for (an NFS mount or server, a WireGuard or VXLAN \
+             interface, and others), or use another port"
+                .to_owned(),
+        );
+    }
     if causes.contains(&Cause::EphemeralExhausted) {
         orders.push(
             "widen net.ipv4.ip_local_port_range (or the socket's own IP_LOCAL_PORT_RANGE)"
@@ -33,6 +40,15 @@ pub(super) fn without_the_rule(case: &Case<'_>, causes: &[Cause]) -> Vec<String>
         }
     }
     orders
+}
+
+/// Nothing is in the way any more.
+pub(super) fn again(case: &Case<'_>) -> String {
+    let call = match case.attempt.op {
+        Op::Bind => "bind()",
+        Op::Listen | Op::Autobind => "listen()",
+    };
+    format!("call {call} again: the port was free a moment later")
 }
 
 /// Only for a port that `connect()` picks, and may still pick.

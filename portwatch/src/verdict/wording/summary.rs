@@ -25,6 +25,9 @@ pub(in crate::verdict) fn summary(case: &Case<'_>, cause: Cause) -> String {
     let Some(primary) = case.primary() else {
         return not_found(case);
     };
+    if cause == Cause::ReleasedJustNow {
+        return released(primary);
+    }
     let text = match primary.kind {
         Kind::Listener | Kind::Bound => socket(case, primary, cause),
         Kind::Connection => connection(primary),
@@ -35,6 +38,23 @@ pub(in crate::verdict) fn summary(case: &Case<'_>, cause: Cause) -> String {
         Some(uids) if cause == Cause::ReuseportUid => format!("{text}; {uids}"),
         _ => text,
     }
+}
+
+/// What the kernel saw, and nobody after it.
+fn released(other: &Other<'_>) -> String {
+    let blocker = other.blocker;
+    let (ends, state) = (ends(blocker), name::state(blocker.state));
+    let had = match other.kind {
+        Kind::Listener | Kind::Bound | Kind::Connection => {
+            format!("{} had {ends} ({state})", name::subject(blocker))
+        }
+        Kind::Detached | Kind::TimeWait => {
+            format!("the connection {ends} ({state}) had the port")
+        }
+    };
+    format!(
+        "{had} when the kernel refused; when its table was walked just after, no socket had the port any more"
+    )
 }
 
 /// A socket that somebody bound.
@@ -221,6 +241,15 @@ fn exhausted(case: &Case<'_>) -> String {
 /// What was seen when nothing was found. No guess.
 fn not_found(case: &Case<'_>) -> String {
     let mut seen = Vec::new();
+    if let Some(other) = against_the_rule(case) {
+        seen.push(format!(
+            "the kernel compared it with {} ({}) of {} and refused, though by the rule as portwatch knows it \
+             they can share the port",
+            other.blocker.local,
+            name::state(other.blocker.state),
+            name::subject(other.blocker),
+        ));
+    }
     seen.push(match undecided(case) {
         Some(other) => format!(
             "{} has {} ({}); whether that is in the way hangs on the uid {}, which could not be read",
@@ -245,6 +274,13 @@ fn not_found(case: &Case<'_>) -> String {
         ));
     }
     seen.join("; ")
+}
+
+/// A socket that the kernel refused for, and the rule does not.
+fn against_the_rule<'a, 'b>(case: &'b Case<'a>) -> Option<&'b Other<'a>> {
+    case.others
+        .iter()
+        .find(|other| other.blocker.kernel_refused && other.blocker.conflicts != Some(true))
 }
 
 /// A socket that may have refused the attempt.

@@ -65,6 +65,17 @@ fn attempts_that_went_well_are_one_line_each() {
 }
 
 #[test]
+fn the_kernel_is_told_from_the_process_that_it_acts_in() {
+    let mut attempt = attempt();
+    attempt.facts.kernel = true;
+    attempt.process = Process {
+        unit: None,
+        ..samples::process("kworker/u4:1", 77)
+    };
+    assert_snapshot!(shown(attempt), @"13:03:41.118  bind   tcp   0.0.0.0:8080          the kernel, in kworker/u4:1[77]   ok");
+}
+
+#[test]
 fn containers_and_units() {
     let in_container = |unit: Option<String>, container: Container| Process {
         unit,

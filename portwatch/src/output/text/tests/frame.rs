@@ -60,13 +60,20 @@ fn hostile_names_cannot_forge_lines() {
     };
     let mut records = [failed, unix].map(samples::of).to_vec();
     records.push(samples::record(3, Body::Lost(lost)));
+    let mut taken = samples::taken();
+    let mut entered = samples::entered();
+    for owner in [&mut taken.owner, &mut entered.owner] {
+        owner.as_mut().unwrap().process = process(9);
+    }
+    records.push(samples::of_port(taken));
+    records.push(samples::of_time_wait(entered));
     for record in &mut records {
         hostile.clone_into(&mut record.time);
     }
     let text = whole(Theme::plain(), &records);
     let unsafe_left = |c: char| c != '\n' && crate::output::escape::is_unsafe(c);
     assert!(!text.contains(unsafe_left), "{text}");
-    assert_eq!(text.lines().count(), 11, "{text}");
+    assert_eq!(text.lines().count(), 13, "{text}");
 }
 
 #[test]
@@ -79,6 +86,7 @@ fn the_frame_of_a_log() {
         samples::lost("attempt"),
         samples::lost("output"),
         samples::lost("entry"),
+        samples::lost("port"),
         next_day.clone(),
         samples::stop(),
     ];
@@ -88,6 +96,7 @@ fn the_frame_of_a_log() {
     13:03:41.118  lost   37 attempts, between 13:03:39 and 13:03:41
     13:03:41.118  lost   37 records that could not be written, between 13:03:39 and 13:03:41
     13:03:41.118  lost   37 addresses that attempts asked for, between 13:03:39 and 13:03:41
+    13:03:41.118  lost   37 records of ports and TIME_WAITs, between 13:03:39 and 13:03:41
     -- 2026-11-22 +01:00 --
     01:00:00.000  bind   tcp   0.0.0.0:8080          node[4182] node.service           ok
     -- 2026-11-21 +01:00 --
@@ -123,6 +132,9 @@ fn colours_change_nothing_but_the_colour() {
             vec![listener(), other(time_wait())],
             Some(verdict()),
         )),
+        samples::of_port(samples::taken()),
+        samples::of_port(samples::released()),
+        samples::of_time_wait(samples::entered()),
         samples::lost("attempt"),
         samples::stop(),
     ];

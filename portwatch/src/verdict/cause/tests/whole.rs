@@ -233,7 +233,7 @@ fn hostile_names_are_made_harmless() {
 }
 
 #[test]
-fn the_kernel_itself_is_not_told_what_to_do() {
+fn the_kernel_itself_is_not_told_to_close_its_socket() {
     let theirs = Blocker {
         kernel_socket: true,
         owner: None,
@@ -244,7 +244,11 @@ fn the_kernel_itself_is_not_told_what_to_do() {
         attempt.verdict().summary,
         "the kernel itself is bound to UDP 0.0.0.0:8080"
     );
-    assert_eq!(attempt.verdict().remedies[..], [] as [&str; 0]);
+    assert_eq!(attempt.causes(), (Cause::KernelSocket, &[][..]));
+    let [remedy] = &attempt.verdict().remedies[..] else {
+        panic!("{:?}", attempt.verdict().remedies)
+    };
+    assert!(remedy.starts_with("take down what the kernel holds the port for"));
 }
 
 #[test]

@@ -1,0 +1,75 @@
+//! Is a `TIME_WAIT` still there? An iterator that user space reads when a timer is due.
+//!
+//! It is one over BPF maps, of which there are few: all its work is done at the first.
+
+use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_seq_write};
+use portwatch_common::{
+    event::time_wait::{Recheck, Rechecked},
+    maps::RECHECKS,
+};
+
+use super::holder::Meta;
+use crate::{globals::offset, maps::RECHECK, read::read, sock, time_wait};
+
+/// `struct bpf_iter__bpf_map` of `kernel/bpf/map_iter.c`; every member takes eight bytes.
+#[repr(C)]
+pub struct BpfMap {
+    meta: *const Meta,
+    map: u64,
+}
+
+/// For each entry of the list: a row.
+#[unsafe(link_section = "iter/bpf_map")]
+#[unsafe(no_mangle)]
+pub extern "C" fn recheck(ctx: *mut BpfMap) -> i32 {
+    // SAFETY: the kernel's context; `meta` is always there.
+    let (seq, seq_num) = unsafe { ((*(*ctx).meta).seq, (*(*ctx).meta).seq_num) };
+    let map: u64 = read(ctx as u64, 8);
+    if seq_num != 0 || map == 0 {
+        return 0;
+    }
+    for index in 0..RECHECKS as u32 {
+        let Some(asked) = RECHECK.get(index) else {
+            return 0;
+        };
+        if asked.tw == 0 {
+            return 0;
+        }
+        let Some(row) = look(asked) else { continue };
+        // SAFETY: the iterator's own file, and a whole row: all of them fit into its buffer.
+        let _ = unsafe {
+            bpf_seq_write(
+                seq.cast(),
+                (&raw const row).cast_mut().cast(),
+                size_of::<Rechecked>() as u32,
+            )
+        };
+    }
+    0
+}
+
+#[inline(always)]
+fn look(asked: &Recheck) -> Option<Rechecked> {
+    let tw = time_wait::find(asked.net, asked.hash, 0, 0, 0, 0, asked.tw);
+    if tw == time_wait::TOO_LONG {
+        return None;
+    }
+    // The place may be another one's by now.
+    let port: u16 = read(tw, offset!(skc_num));
+    let peer = u16::from_be(read(tw, offset!(skc_dport)));
+    let present = tw != 0
+        && u32::from(port) << 16 | u32::from(peer) == asked.ports
+        && (asked.cookie == 0 || read::<u64>(tw, offset!(skc_cookie)) == asked.cookie);
+    Some(Rechecked {
+        // SAFETY: the helper has no conditions.
+        boot_ns: unsafe { bpf_ktime_get_boot_ns() },
+        tw: asked.tw,
+        expires_in_jiffies: if present {
+            sock::expires_in_jiffies(tw)
+        } else {
+            0
+        },
+        present: u32::from(present),
+        substate: u32::from(read::<u8>(tw, offset!(tw_substate))),
+    })
+}

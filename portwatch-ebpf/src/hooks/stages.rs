@@ -1,0 +1,154 @@
+//! How far a `bind()` gets, and the binds that no system call leads to.
+
+use aya_ebpf::{
+    helpers::{bpf_get_current_pid_tgid, generated::bpf_probe_read_kernel},
+    macros::fexit,
+    programs::FExitContext,
+};
+use portwatch_common::event::attempt::{SOCKADDR_LEN, flag, op, stage};
+
+use super::{
+    attempt,
+    inflight::{self, Call},
+};
+use crate::{
+    globals::offset,
+    maps::Context,
+    read::{launder, read},
+    task,
+};
+
+/// `BIND_FROM_BPF` of `include/net/inet_common.h`: a program of the control group binds, within another call.
+const BIND_FROM_BPF: u32 = 1 << 2;
+
+/// `int security_socket_bind(struct socket *sock, struct sockaddr *address, int addrlen)`
+#[fexit(function = "security_socket_bind")]
+pub fn security(ctx: FExitContext) -> i32 {
+    if let Some(call) = inflight::current(bpf_get_current_pid_tgid()) {
+        // SAFETY: a valid map value, which only this thread's own calls write.
+        unsafe {
+            (*call).stages.reached |= stage::SECURITY;
+            (*call).stages.security = ctx.arg::<u64>(3) as i32;
+        }
+    }
+    0
+}
+
+/// `int inet_bind(struct socket *sock, struct sockaddr *uaddr, int addr_len)`
+#[fexit(function = "inet_bind")]
+pub fn family(ctx: FExitContext) -> i32 {
+    family_ended(&ctx)
+}
+
+/// `int inet6_bind(struct socket *sock, struct sockaddr *uaddr, int addr_len)`
+#[fexit(function = "inet6_bind")]
+pub fn family6(ctx: FExitContext) -> i32 {
+    family_ended(&ctx)
+}
+
+/// `int inet_bind_sk(struct sock *sk, struct sockaddr *uaddr, int addr_len)` (6.6): MPTCP comes in here.
+#[fexit(function = "inet_bind_sk")]
+pub fn family_sk(ctx: FExitContext) -> i32 {
+    family_ended(&ctx)
+}
+
+/// `int inet6_bind_sk(struct sock *sk, struct sockaddr *uaddr, int addr_len)` (6.6)
+#[fexit(function = "inet6_bind_sk")]
+pub fn family6_sk(ctx: FExitContext) -> i32 {
+    family_ended(&ctx)
+}
+
+#[inline(always)]
+fn family_ended(ctx: &FExitContext) -> i32 {
+    if let Some(call) = inflight::current(bpf_get_current_pid_tgid()) {
+        // SAFETY: as above.
+        unsafe {
+            (*call).stages.reached |= stage::FAMILY;
+            (*call).stages.family = ctx.arg::<u64>(3) as i32;
+        }
+    }
+    0
+}
+
+/// `int __inet_bind(struct sock *sk, struct sockaddr *uaddr, int addr_len, u32 flags)`
+#[fexit(function = "__inet_bind")]
+pub fn address(ctx: FExitContext) -> i32 {
+    address_ended(&ctx, Context::KernelBind)
+}
+
+/// `int __inet6_bind(struct sock *sk, struct sockaddr *uaddr, int addr_len, u32 flags)`
+#[fexit(function = "__inet6_bind")]
+pub fn address6(ctx: FExitContext) -> i32 {
+    address_ended(&ctx, Context::KernelBind6)
+}
+
+#[inline(always)]
+fn address_ended(ctx: &FExitContext, context: Context) -> i32 {
+    let result = ctx.arg::<u64>(4) as i32;
+    if let Some(call) = inflight::current(bpf_get_current_pid_tgid()) {
+        // SAFETY: as above.
+        unsafe {
+            (*call).stages.reached |= stage::ADDRESS;
+            (*call).stages.address = result;
+        }
+        return 0;
+    }
+    let sk = launder(ctx, 0);
+    let who = caller(sk, ctx.arg::<u64>(3) as u32);
+    if who != 0 {
+        begin_alone(
+            context as u32,
+            launder(ctx, 1),
+            ctx.arg::<u64>(2) as u32,
+            who,
+            i64::from(result),
+        );
+        attempt::complete(context, sk);
+    }
+    0
+}
+
+/// Who binds without a system call that is traced: the kernel for itself, or a 32-bit program. 0 for neither: the table of
+/// calls was full, and the call's own return tells of it.
+#[inline(always)]
+fn caller(sk: u64, flags: u32) -> u32 {
+    let socket: u64 = read(sk, offset!(sk_socket));
+    if flags & BIND_FROM_BPF != 0 || read::<u64>(socket, offset!(socket_file)) == 0 {
+        flag::KERNEL
+    } else if task::is_compat(task::current()) {
+        flag::COMPAT
+    } else {
+        0
+    }
+}
+
+/// Begins the record of such a bind. A function of its own, because its call lies on the stack.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn begin_alone(context: u32, uaddr: u64, len: u32, who: u32, result: i64) -> u32 {
+    let mut call = Call::new(op::BIND, -1);
+    call.addrlen = len;
+    call.flags = who;
+    if !read_kernel_address(&mut call, uaddr) {
+        call.flags |= flag::ADDRESS_UNREAD;
+    }
+    call.stages.reached = stage::ADDRESS;
+    call.stages.address = result as i32;
+    attempt::begin(Context::of(context), &call, result);
+    0
+}
+
+/// Reads an address that is in the kernel already.
+#[inline(always)]
+pub fn read_kernel_address(call: &mut Call, address: u64) -> bool {
+    // Masked for the verifier, as in `Call::read_address`.
+    let len = call.addrlen & (2 * SOCKADDR_LEN as u32 - 1);
+    if len == 0 || len > SOCKADDR_LEN as u32 {
+        return false;
+    }
+    // SAFETY: `len` is at most the size of the buffer; the helper cannot fault.
+    let failed = unsafe {
+        bpf_probe_read_kernel(call.sockaddr.as_mut_ptr().cast(), len, address as *const _)
+    };
+    failed == 0
+}

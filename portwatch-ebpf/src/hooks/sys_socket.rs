@@ -1,0 +1,98 @@
+//! `io_uring`'s bind and listen (6.11), from the functions that it shares with the system calls.
+//!
+//! A thread that comes here without a call in flight comes from `io_bind()` or `io_listen()`.
+
+use aya_ebpf::{
+    helpers::bpf_get_current_pid_tgid,
+    macros::{fentry, fexit},
+    programs::{FEntryContext, FExitContext},
+};
+use portwatch_common::{
+    endpoint::{AF_INET, AF_INET6, AF_UNIX},
+    event::attempt::{flag, op},
+};
+
+use super::{
+    attempt,
+    inflight::{self, Call},
+    stages::read_kernel_address,
+};
+use crate::{
+    globals::offset,
+    maps::{Context, IN_FLIGHT},
+    read::{launder, read},
+};
+
+/// `int __sys_bind_socket(struct socket *sock, struct sockaddr_storage *address, int addrlen)`
+#[fentry(function = "__sys_bind_socket")]
+pub fn enter_bind_socket(ctx: FEntryContext) -> i32 {
+    if inflight::current(bpf_get_current_pid_tgid()).is_some() {
+        return 0;
+    }
+    let mut call = Call::new(op::BIND, -1);
+    call.flags = flag::IO_URING;
+    call.addrlen = ctx.arg::<u64>(2) as u32;
+    if !read_kernel_address(&mut call, launder(&ctx, 1)) {
+        call.flags |= flag::ADDRESS_UNREAD;
+    } else if !call.is_of_interest() {
+        return 0;
+    }
+    call.remember();
+    0
+}
+
+/// `int __sys_bind_socket(struct socket *sock, struct sockaddr_storage *address, int addrlen)`
+#[fexit(function = "__sys_bind_socket")]
+pub fn exit_bind_socket(ctx: FExitContext) -> i32 {
+    let sk: u64 = read(launder(&ctx, 0), offset!(socket_sk));
+    returned(Context::UringBind, sk, ctx.arg::<u64>(3) as i32)
+}
+
+/// `int __sys_listen_socket(struct socket *sock, int backlog)`
+#[fentry(function = "__sys_listen_socket")]
+pub fn enter_listen_socket(ctx: FEntryContext) -> i32 {
+    if inflight::current(bpf_get_current_pid_tgid()).is_some() {
+        return 0;
+    }
+    let sk: u64 = read(launder(&ctx, 0), offset!(socket_sk));
+    let family: u16 = read(sk, offset!(skc_family));
+    let inet = family == AF_INET || family == AF_INET6;
+    if !inet && family != AF_UNIX {
+        return 0;
+    }
+    let op = if inet && read::<u16>(sk, offset!(skc_num)) == 0 {
+        op::AUTOBIND
+    } else {
+        op::LISTEN
+    };
+    let mut call = Call::new(op, -1);
+    call.flags = flag::IO_URING;
+    call.backlog = ctx.arg::<u64>(1) as i32;
+    call.remember();
+    0
+}
+
+/// `int __sys_listen_socket(struct socket *sock, int backlog)`
+#[fexit(function = "__sys_listen_socket")]
+pub fn exit_listen_socket(ctx: FExitContext) -> i32 {
+    let sk: u64 = read(launder(&ctx, 0), offset!(socket_sk));
+    returned(Context::UringListen, sk, ctx.arg::<u64>(2) as i32)
+}
+
+#[inline(always)]
+fn returned(context: Context, sk: u64, result: i32) -> i32 {
+    let thread = bpf_get_current_pid_tgid();
+    let Some(call) = inflight::current(thread) else {
+        return 0;
+    };
+    // SAFETY: a valid map value, which only this thread's own calls write.
+    let call = unsafe { &*call };
+    if call.flags & flag::IO_URING == 0 {
+        return 0;
+    }
+    attempt::begin(context, call, i64::from(result));
+    // Of a key that exists, removal cannot fail.
+    let _ = IN_FLIGHT.remove(&thread);
+    attempt::complete(context, sk);
+    0
+}

@@ -1,0 +1,114 @@
+//! The life of a `TIME_WAIT` on a watched port, from the functions that make it.
+
+use aya_ebpf::{
+    macros::{fentry, fexit},
+    programs::{FEntryContext, FExitContext},
+};
+use portwatch_common::event::time_wait::{action, reason};
+
+use crate::{
+    globals::{has, offset},
+    maps::REUSE,
+    owner,
+    port::is_watched,
+    read::{launder, read},
+    sock,
+    time_wait::send_time_wait,
+};
+
+/// `TCP_TW_SYN` of `enum tcp_tw_status`.
+const TCP_TW_SYN: u32 = 3;
+
+/// `struct inet_timewait_sock *inet_twsk_alloc(const struct sock *sk, struct inet_timewait_death_row *dr, const int
+/// state)`, where sockets have no cookies for programs: what is known of the connection is known of its mini-socket.
+#[fexit(function = "inet_twsk_alloc")]
+pub fn twsk_alloc(ctx: FExitContext) -> i32 {
+    owner::inherit(launder(&ctx, 0), launder(&ctx, 3));
+    0
+}
+
+/// `void __inet_twsk_schedule(struct inet_timewait_sock *tw, int timeo, bool rearm)`
+#[fexit(function = "__inet_twsk_schedule")]
+pub fn twsk_schedule(ctx: FExitContext) -> i32 {
+    let tw = launder(&ctx, 0);
+    if is_watched(read(tw, offset!(skc_num))) {
+        let action = if ctx.arg::<u64>(2) as u8 == 0 {
+            action::ENTER
+        } else {
+            action::REARM
+        };
+        send_time_wait(tw, action, reason::UNKNOWN, 0);
+    }
+    0
+}
+
+/// `void inet_twsk_kill(struct inet_timewait_sock *tw)`: every end leads here.
+#[fentry(function = "inet_twsk_kill")]
+pub fn twsk_kill(ctx: FEntryContext) -> i32 {
+    let tw = launder(&ctx, 0);
+    if is_watched(read(tw, offset!(skc_num))) {
+        send_time_wait(tw, action::LEAVE, reason_of(tw), 0);
+    }
+    0
+}
+
+#[inline(always)]
+fn reason_of(tw: u64) -> u32 {
+    if let Some(reuse) = REUSE.get_ptr_mut(0) {
+        // SAFETY: a valid per-CPU value. From the mark to the end of a mini-socket the kernel keeps to one CPU, with
+        // softirqs off or in one.
+        unsafe {
+            if (*reuse).tw == tw {
+                (*reuse).tw = 0;
+                return (*reuse).reason as u32;
+            }
+        }
+    }
+    if sock::expires_in_jiffies(tw) <= 0 {
+        reason::EXPIRED
+    } else {
+        reason::KILLED
+    }
+}
+
+#[inline(always)]
+fn mark(tw: u64, reason: u32) {
+    if let Some(reuse) = REUSE.get_ptr_mut(0) {
+        // SAFETY: as above.
+        unsafe {
+            (*reuse).tw = tw;
+            (*reuse).reason = u64::from(reason);
+        }
+    }
+}
+
+/// `int tcp_twsk_unique(struct sock *sk, struct sock *sktw, void *twp)`: 1 if `connect()` takes its place.
+#[fexit(function = "tcp_twsk_unique")]
+pub fn twsk_unique(ctx: FExitContext) -> i32 {
+    if ctx.arg::<u64>(3) as i32 == 1 {
+        mark(launder(&ctx, 1), reason::REUSED_BY_CONNECT);
+    }
+    0
+}
+
+/// `enum tcp_tw_status tcp_timewait_state_process(struct inet_timewait_sock *tw, ...)`: what an earlier segment meant does
+/// not count any more; a reset ends the mini-socket within.
+#[fentry(function = "tcp_timewait_state_process")]
+pub fn timewait_segment(_ctx: FEntryContext) -> i32 {
+    mark(0, reason::UNKNOWN);
+    0
+}
+
+/// The same, when it has answered: a SYN takes the place of the mini-socket if somebody listens (`tcp_v4_rcv()`).
+#[fexit(function = "tcp_timewait_state_process")]
+pub fn timewait_answer(ctx: FExitContext) -> i32 {
+    if !has!(fn_timewait_state_process) {
+        return 0;
+    }
+    // The result comes behind the arguments, of which there are more on newer kernels.
+    let answer = launder(&ctx, offset!(fn_timewait_state_process)) as u32;
+    if answer == TCP_TW_SYN {
+        mark(launder(&ctx, 0), reason::REUSED_BY_SYN);
+    }
+    0
+}
