@@ -3,7 +3,7 @@
 use std::io;
 
 use jiff::Timestamp;
-use nix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_getres, clock_gettime};
 
 /// How far the wall clock was ahead of the time since boot when both were read.
 ///
@@ -88,6 +88,22 @@ pub fn suspended() -> io::Result<u64> {
     Ok(u64::try_from(all - running).unwrap_or(0))
 }
 
+/// Frequency of the kernel's clock tick (`CONFIG_HZ`): a coarse clock is as fine as the tick (`posix_get_coarse_res`).
+/// `sysconf(_SC_CLK_TCK)` is `USER_HZ`, which is not it.
+///
+/// # Errors
+///
+/// When the kernel has no such clock.
+pub fn ticks_per_second() -> io::Result<u64> {
+    let tick = clock_getres(ClockId::CLOCK_MONOTONIC_COARSE)?;
+    Ok(frequency(tick.tv_nsec().cast_unsigned()))
+}
+
+/// How often a tick of so many nanoseconds fits into a second. The kernel has rounded it to whole nanoseconds.
+fn frequency(tick_ns: u64) -> u64 {
+    (1_000_000_000 + tick_ns / 2) / tick_ns.max(1)
+}
+
 fn nanoseconds(clock: ClockId) -> io::Result<i128> {
     let time = clock_gettime(clock)?;
     Ok(i128::from(time.tv_sec()) * 1_000_000_000 + i128::from(time.tv_nsec()))
@@ -123,6 +139,15 @@ mod tests {
             Clock::from_sample(u64::MAX, i128::from(i64::MIN) * 1000).wall(0),
             Timestamp::MIN
         );
+    }
+
+    #[test]
+    fn ticks_are_counted_as_the_kernel_was_built() {
+        // TICK_NSEC of include/vdso/jiffies.h.
+        for hz in [24, 100, 250, 300, 1000, 1024] {
+            assert_eq!(frequency((1_000_000_000 + hz / 2) / hz), hz);
+        }
+        assert!((24..=1200).contains(&ticks_per_second().unwrap()));
     }
 
     #[test]

@@ -1,12 +1,6 @@
 //! The machine that is traced: what a story asks about it, looked up and kept for a moment.
 
-use std::{
-    collections::HashMap,
-    fmt, io,
-    os::unix::fs::MetadataExt,
-    thread::sleep,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, fmt, io, os::unix::fs::MetadataExt};
 
 use portwatch_common::event::{
     holder::Holder,
@@ -36,10 +30,6 @@ const FRESH_NS: u64 = 1_000_000_000;
 const ANY_PORT: u16 = 0;
 /// Ports whose look-ups are kept.
 const PORTS: usize = 1024;
-/// Values of `CONFIG_HZ` that kernels are built with.
-const TICKS: [u64; 9] = [24, 48, 64, 100, 128, 200, 250, 300, 1000];
-/// Time between two readings of the kernel's tick: tells 250 from 300 with room to spare.
-const CALIBRATION: Duration = Duration::from_millis(80);
 
 /// Looks things up for a story.
 pub struct Machine {
@@ -73,25 +63,21 @@ impl fmt::Debug for Machine {
 }
 
 impl Machine {
-    /// With the iterators, or through `/proc`. Measures the kernel's clock tick, which takes 80 ms.
+    /// With the iterators, or through `/proc`.
     ///
     /// # Errors
     ///
-    /// If the iterator cannot be read.
+    /// If the kernel's clock tick cannot be asked for.
     pub fn new(iterators: Option<Iterators>) -> io::Result<Self> {
-        let (holders, ticks_per_second) = match iterators {
-            Some(mut iterators) => {
-                let ticks = measure_ticks(&mut iterators)?;
-                (Source::Iterators(Box::new(iterators)), ticks)
-            }
-            // Only the iterator shows the kernel's tick. The fastest of the usual ones keeps "at least" true.
-            None => (Source::Proc, 1000),
+        let holders = match iterators {
+            Some(iterators) => Source::Iterators(Box::new(iterators)),
+            None => Source::Proc,
         };
         Ok(Self {
             holders,
             users: Users::default(),
             looks: HashMap::new(),
-            ticks_per_second,
+            ticks_per_second: clock::ticks_per_second()?,
             sees_all_processes: sees_all_processes(),
         })
     }
@@ -104,7 +90,7 @@ impl Machine {
     pub fn open_sockets(&mut self, port: u16) -> io::Result<OpenSockets> {
         match &mut self.holders {
             Source::Iterators(iterators) => {
-                let rows = iterators.holders(port)?.sockets;
+                let rows = iterators.holders(port)?;
                 let descriptors = rows.iter().map(descriptor).collect();
                 Ok(OpenSockets { descriptors, rows })
             }
@@ -168,27 +154,6 @@ fn descriptor(row: &Holder) -> Descriptor {
         port: row.socket.local.port,
         udp: UDP.contains(&row.socket.protocol),
     }
-}
-
-/// `CONFIG_HZ`, from two readings of the kernel's clocks. `sysconf(_SC_CLK_TCK)` is `USER_HZ`, which is not it.
-fn measure_ticks(iterators: &mut Iterators) -> io::Result<u64> {
-    // No socket has this port, so that only the kernel's time comes back.
-    let began = Instant::now();
-    let first = iterators.holders(u16::MAX)?.clock;
-    if let Some(rest) = CALIBRATION.checked_sub(began.elapsed()) {
-        sleep(rest);
-    }
-    let second = iterators.holders(u16::MAX)?.clock;
-    let (Some((from_ns, from)), Some((to_ns, to))) = (first, second) else {
-        return Err(io::Error::other(
-            "the iterator over open sockets gave nothing",
-        ));
-    };
-    let measured = to.wrapping_sub(from).saturating_mul(1_000_000_000) / (to_ns - from_ns).max(1);
-    Ok(TICKS
-        .into_iter()
-        .min_by_key(|ticks| ticks.abs_diff(measured))
-        .unwrap_or(1000))
 }
 
 impl Surroundings for Machine {
@@ -265,7 +230,7 @@ impl Surroundings for Machine {
     fn recheck(&mut self, list: &[Recheck]) -> Vec<Rechecked> {
         match &mut self.holders {
             Source::Iterators(iterators) => iterators.recheck(list).unwrap_or_default(),
-            // Nor is the kernel's tick known, without which nothing could be said of a timer.
+            // `/proc` knows no mini-socket by its address.
             Source::Proc => Vec::new(),
         }
     }

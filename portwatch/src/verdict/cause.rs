@@ -49,7 +49,7 @@ fn in_use(attempt: &Attempt, failure: &mut Failure) -> Option<Verdict> {
         return Some(unknown(wording::UNREAD));
     };
     primary::rule(call, &binder, &mut failure.blockers);
-    primary::choose(call, &mut failure.blockers);
+    primary::choose(call, &binder, &mut failure.blockers);
     let case = Case::new(attempt, (call, binder), failure);
     let causes = causes(&case);
     let (&cause, also) = causes.split_first()?;

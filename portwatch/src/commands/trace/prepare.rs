@@ -72,7 +72,7 @@ pub(super) fn story(mut ebpf: Ebpf, attached: &Attached) -> Result<Story<Machine
     } else {
         None
     };
-    let mut machine = Machine::new(iterators).context("looking through the open sockets")?;
+    let mut machine = Machine::new(iterators).context("reading the clock")?;
     let open = machine
         .open_sockets(0)
         .context("looking through the open sockets")?;
