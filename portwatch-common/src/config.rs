@@ -20,6 +20,10 @@ pub struct Config {
     pub uid_from_inode: u32,
     /// Non-zero: the local port range is one `u32`, `high << 16 | low` (since 6.8), else two `int`s.
     pub port_range_packed: u32,
+    /// Non-zero: programs keep their CPU to themselves (`bpf_preempt_disable()`).
+    pub keeps_cpu: u32,
+    /// Reserved, zero.
+    pub reserved: u32,
     /// How many cgroup controllers of [`Config::cgroup_subsys`] are valid.
     pub cgroup_subsys_count: u32,
     /// Indices into `css_set.subsys`, in the order in which a non-root cgroup is looked for.

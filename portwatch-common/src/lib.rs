@@ -10,6 +10,7 @@ pub mod config;
 pub mod counters;
 pub mod endpoint;
 pub mod event;
+pub mod kfunc;
 pub mod maps;
 pub mod offsets;
 

@@ -341,6 +341,8 @@ offsets! {
     // Functions.
     /// `bpf_get_socket_cookie()` for tracing programs (5.12).
     fn_socket_ptr_cookie: optional Function("bpf_get_socket_ptr_cookie");
+    /// Programs of system calls' tracepoints can be preempted (7.2).
+    fn_trace_call_faultable: optional Function("trace_call_bpf_faultable");
     /// Parameters of the function that answers a segment for a `TIME_WAIT`.
     fn_timewait_state_process: optional Function("tcp_timewait_state_process");
 }

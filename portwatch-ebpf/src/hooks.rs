@@ -11,4 +11,5 @@ pub mod process;
 pub mod recheck;
 pub mod stages;
 pub mod sys_socket;
+pub mod syscalls;
 pub mod time_wait;

@@ -19,6 +19,7 @@ mod maps;
 mod names;
 mod owner;
 mod port;
+mod preempt;
 mod process;
 mod read;
 mod sock;

@@ -13,6 +13,13 @@ pub fn read<T: Default + Copy>(base: u64, offset: u32) -> T {
     unsafe { bpf_probe_read_kernel((base + u64::from(offset)) as *const T) }.unwrap_or_default()
 }
 
+/// Reads a value at an address, without a look at it: where a condition more would be one too many for the verifier.
+#[inline(always)]
+pub fn peek<T: Default + Copy>(address: u64) -> T {
+    // SAFETY: as above.
+    unsafe { bpf_probe_read_kernel(address as *const T) }.unwrap_or_default()
+}
+
 /// Reads a bit-field in the encoding of [`portwatch_common::offsets::Query::Bits`].
 #[inline(always)]
 pub fn bits(base: u64, field: u32) -> u8 {

@@ -7,14 +7,12 @@ use crate::{
     emit,
     globals::offset,
     owner, port,
-    read::read,
+    read::{peek, read},
     sock::{self, COMMON_LEN, Common},
 };
 
 /// Connections looked at in one hash chain. A mini-socket that has just begun is the first.
-const CHAIN: u32 = 64;
-/// What [`find`] answers when a chain is longer: not an address.
-pub const TOO_LONG: u64 = 1;
+const CHAIN: u32 = 32;
 
 /// The mini-socket that took the place of a connection: the one with its addresses, ports and namespace. 0 if there is
 /// none.
@@ -22,23 +20,75 @@ pub const TOO_LONG: u64 = 1;
 /// Of `tcp_time_wait()` by the time when the connection is `TCP_CLOSE`: it enters the table before that leaves it.
 #[inline(always)]
 pub fn of(sk: u64) -> u64 {
-    let net: u64 = read(sk, offset!(skc_net));
-    let found = find(
-        net,
-        read(sk, offset!(skc_hash)),
-        port::of(sk),
-        u16::from_be(read(sk, offset!(skc_dport))),
-        read(sk, offset!(skc_daddr)),
-        read(sk, offset!(skc_rcv_saddr)),
-        0,
-    );
-    if found == TOO_LONG { 0 } else { found }
+    let tuple = Tuple {
+        hash: read(sk, offset!(skc_hash)),
+        port: port::of(sk),
+        peer: read(sk, offset!(skc_dport)),
+        daddr: read(sk, offset!(skc_daddr)),
+        saddr: read(sk, offset!(skc_rcv_saddr)),
+        net: read(sk, offset!(skc_net)),
+    };
+    let mut node = first(tuple.net, tuple.hash);
+    let mut steps = 0;
+    while steps < CHAIN && !is_end(node) {
+        steps += 1;
+        let found = node - u64::from(offset!(skc_node));
+        if tuple.differs(found) == 0 {
+            return found;
+        }
+        node = peek(node);
+    }
+    0
 }
 
-/// Looks a mini-socket up in the table of connections: its address, 0 if it is not there, or [`TOO_LONG`]. With `tw` only
-/// that one counts, and addresses do not.
+/// What a mini-socket has in common with its connection. (Of IPv6 addresses the hash is enough, with the rest.)
+struct Tuple {
+    hash: u32,
+    port: u16,
+    peer: u16,
+    daddr: u32,
+    saddr: u32,
+    net: u64,
+}
+
+impl Tuple {
+    /// 0 for a mini-socket of this tuple. One number and no conditions: verifiers look at each combination of these.
+    #[inline(always)]
+    fn differs(&self, tw: u64) -> u64 {
+        u64::from(peek::<u32>(tw + u64::from(offset!(skc_hash))) ^ self.hash)
+            | u64::from(peek::<u16>(tw + u64::from(offset!(skc_num))) ^ self.port)
+            | u64::from(peek::<u16>(tw + u64::from(offset!(skc_dport))) ^ self.peer)
+            | u64::from(peek::<u32>(tw + u64::from(offset!(skc_daddr))) ^ self.daddr)
+            | u64::from(peek::<u32>(tw + u64::from(offset!(skc_rcv_saddr))) ^ self.saddr)
+            | peek::<u64>(tw + u64::from(offset!(skc_net))) ^ self.net
+            | u64::from(peek::<u8>(tw + u64::from(offset!(skc_state))) ^ state::TIME_WAIT)
+    }
+}
+
+/// True if a mini-socket is in the table of connections; `None` if the table cannot be searched.
 #[inline(always)]
-pub fn find(net: u64, hash: u32, port: u16, peer: u16, daddr: u32, saddr: u32, tw: u64) -> u64 {
+pub fn is_hashed(net: u64, hash: u32, tw: u64) -> Option<bool> {
+    let mut node = first(net, hash);
+    if node == 0 {
+        return None;
+    }
+    let mut steps = 0;
+    while steps < CHAIN {
+        steps += 1;
+        if is_end(node) {
+            return Some(false);
+        }
+        if node - u64::from(offset!(skc_node)) == tw {
+            return Some(true);
+        }
+        node = peek(node);
+    }
+    None
+}
+
+/// The first connection of a hash chain; 0 if there is no table.
+#[inline(always)]
+fn first(net: u64, hash: u32) -> u64 {
     let hashinfo: u64 = read(net, offset!(net_tcp_hashinfo));
     let heads: u64 = read(hashinfo, offset!(hashinfo_ehash));
     let mask: u32 = read(hashinfo, offset!(hashinfo_ehash_mask));
@@ -46,31 +96,13 @@ pub fn find(net: u64, hash: u32, port: u16, peer: u16, daddr: u32, saddr: u32, t
         return 0;
     }
     let head = heads + u64::from(hash & mask) * u64::from(offset!(ehash_head_size));
-    let mut node: u64 = read(head, offset!(ehash_chain));
-    let mut steps = 0;
-    while steps < CHAIN {
-        steps += 1;
-        // A list of this kind ends with an odd number (`hlist_nulls`).
-        if node == 0 || node & 1 != 0 {
-            return 0;
-        }
-        let found = node - u64::from(offset!(skc_node));
-        let same = if tw == 0 {
-            read::<u32>(found, offset!(skc_hash)) == hash
-                && read::<u16>(found, offset!(skc_num)) == port
-                && u16::from_be(read(found, offset!(skc_dport))) == peer
-                && read::<u32>(found, offset!(skc_daddr)) == daddr
-                && read::<u32>(found, offset!(skc_rcv_saddr)) == saddr
-                && read::<u64>(found, offset!(skc_net)) == net
-        } else {
-            found == tw
-        };
-        if same && read::<u8>(found, offset!(skc_state)) == state::TIME_WAIT {
-            return found;
-        }
-        node = read(node, 0);
-    }
-    TOO_LONG
+    read(head, offset!(ehash_chain))
+}
+
+/// A list of this kind ends with an odd number (`hlist_nulls`); one that cannot be read is 0.
+#[inline(always)]
+fn is_end(node: u64) -> bool {
+    node == 0 || node & 1 != 0
 }
 
 /// Sends a record. A function of its own, which the verifier looks at once.

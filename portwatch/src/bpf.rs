@@ -7,6 +7,7 @@ pub mod debug_log;
 pub mod error;
 pub mod holders;
 pub mod iterators;
+pub mod kfunc;
 pub mod load;
 pub mod plan;
 pub mod privileges;

@@ -1,20 +1,12 @@
-//! `bind()` and `listen()`, through the tracepoints of their system calls.
-//!
-//! The requested address is read on entry: another thread may change it later, and after a refusal the socket's own has
-//! been reset. Everything else is read on return, when the kernel has decided.
-//! 32-bit compat calls do not pass these tracepoints on x86 (`trace_get_syscall_nr()` ignores them).
+//! The record of an attempt, put together when its call has returned.
 
-use aya_ebpf::{
-    helpers::{
-        bpf_get_current_pid_tgid,
-        generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
-    },
-    macros::tracepoint,
-    programs::TracePointContext,
+use aya_ebpf::helpers::{
+    bpf_get_current_pid_tgid,
+    generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
 };
 use portwatch_common::{
     counters::Counter,
-    endpoint::{AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, Endpoint},
+    endpoint::{AF_INET, AF_INET6, AF_UNSPEC, Endpoint},
     event::{
         Header, Kind,
         attempt::{Attempt, CANDIDATES, Candidate, Conflict, Netns, flag, op},
@@ -26,9 +18,7 @@ use portwatch_common::{
 
 use super::inflight::{self, Call};
 use crate::{
-    bucket,
-    debug_log::debug_log,
-    emit, filter,
+    bucket, emit, filter,
     globals::{config, has, offset},
     index,
     maps::{Context, IN_FLIGHT, WORK, Work},
@@ -40,93 +30,12 @@ use crate::{
 };
 
 /// Marks a `listen()` of a family that has neither ports nor paths.
-const IGNORED_LISTEN: u32 = u32::MAX;
+pub const IGNORED_LISTEN: u32 = u32::MAX;
 
 const EADDRINUSE: u32 = 98;
 
-/// Offsets of the arguments in `syscalls:sys_enter_*` and of the result in `sys_exit_*`: ABI.
-const ARG0: usize = 16;
-const ARG1: usize = 24;
-const ARG2: usize = 32;
-const RESULT: usize = 16;
-
-#[inline(always)]
-fn argument(ctx: &TracePointContext, at: usize) -> u64 {
-    // SAFETY: the offset lies within the tracepoint's record.
-    unsafe { ctx.read_at(at) }.unwrap_or_default()
-}
-
-/// `syscalls:sys_enter_bind`: int bind(int fd, struct sockaddr *umyaddr, int addrlen)
-#[tracepoint]
-pub fn enter_bind(ctx: TracePointContext) -> u32 {
-    let mut call = Call::new(op::BIND, argument(&ctx, ARG0) as i32);
-    call.user_address = argument(&ctx, ARG1);
-    call.addrlen = argument(&ctx, ARG2) as u32;
-    if call.read_address() {
-        if !call.is_of_interest() {
-            call.op = 0;
-        }
-    } else {
-        call.flags |= flag::ADDRESS_UNREAD;
-    }
-    debug_log!(
-        &ctx,
-        "bind begins: fd {}, family {}",
-        call.fd,
-        call.family()
-    );
-    call.remember();
-    0
-}
-
-/// `syscalls:sys_enter_listen`: int listen(int fd, int backlog)
-#[tracepoint]
-pub fn enter_listen(ctx: TracePointContext) -> u32 {
-    let fd = argument(&ctx, ARG0) as i32;
-    let mut call = Call::new(op::LISTEN, fd);
-    call.backlog = argument(&ctx, ARG1) as i32;
-    // Without a port the kernel picks one (`inet_autobind`); afterwards that cannot be told any more.
-    let sk = sock::from_fd(fd);
-    let family: u16 = read(sk, offset!(skc_family));
-    if family == AF_INET || family == AF_INET6 {
-        if read::<u16>(sk, offset!(skc_num)) == 0 {
-            call.op = op::AUTOBIND;
-        }
-    } else if sk != 0 && family != AF_UNIX {
-        call.op = IGNORED_LISTEN;
-    }
-    call.remember();
-    0
-}
-
-/// `syscalls:sys_exit_bind`
-#[tracepoint]
-pub fn exit_bind(ctx: TracePointContext) -> u32 {
-    let result = argument(&ctx, RESULT) as i64;
-    debug_log!(&ctx, "bind ends: {}", result);
-    returned(result, op::BIND);
-    0
-}
-
-/// `syscalls:sys_exit_listen`
-#[tracepoint]
-pub fn exit_listen(ctx: TracePointContext) -> u32 {
-    let result = argument(&ctx, RESULT) as i64;
-    debug_log!(&ctx, "listen ends: {}", result);
-    returned(result, op::LISTEN);
-    0
-}
-
-#[inline(always)]
-fn returned(result: i64, op: u32) {
-    let sk = begin_returned(op, result);
-    if sk != NOT_OF_INTEREST {
-        complete(Context::Tracepoint, sk);
-    }
-}
-
 /// No socket has this address.
-const NOT_OF_INTEREST: u64 = u64::MAX;
+pub const NOT_OF_INTEREST: u64 = u64::MAX;
 
 /// Begins the record of a call that has returned, and gives its socket. A function of its own: up to 6.12 those that call
 /// each other share 512 bytes of stack.
@@ -141,7 +50,12 @@ pub extern "C" fn begin_returned(op: u32, result: i64) -> u64 {
         return sock::from_fd(begin_unseen(op, result));
     };
     // SAFETY: as above.
-    let sk = begin_seen(unsafe { &mut *call }, result);
+    let call = unsafe { &mut *call };
+    // Where programs can be preempted and so be skipped, an entry may be left from an earlier call.
+    if config!(keeps_cpu) != 0 && !call.is_registers() {
+        return sock::from_fd(begin_unseen(op, result));
+    }
+    let sk = begin_seen(call, result);
     // Of a key that exists, removal cannot fail.
     let _ = IN_FLIGHT.remove(&thread);
     sk
@@ -149,7 +63,7 @@ pub extern "C" fn begin_returned(op: u32, result: i64) -> u64 {
 
 /// True if a call that was remembered as `remembered` can be one that returns as `returns` (bind or listen).
 #[inline(always)]
-const fn is_of(remembered: u32, returns: u32) -> bool {
+pub const fn is_of(remembered: u32, returns: u32) -> bool {
     match remembered {
         op::BIND | 0 => returns == op::BIND,
         op::LISTEN | op::AUTOBIND | IGNORED_LISTEN => returns == op::LISTEN,

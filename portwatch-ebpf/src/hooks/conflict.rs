@@ -18,6 +18,7 @@ use crate::{
     globals::has,
     maps::{CONTEST, Contest, EXACT},
     owner,
+    preempt::undisturbed,
     read::launder,
     sock::{self, Common},
 };
@@ -25,19 +26,21 @@ use crate::{
 /// `int inet_csk_get_port(struct sock *sk, unsigned short snum)`
 #[fentry(function = "inet_csk_get_port")]
 pub fn get_port(ctx: FEntryContext) -> i32 {
-    if has!(fn_socket_ptr_cookie) {
-        let sk: *mut core::ffi::c_void = ctx.arg(0);
-        // SAFETY: the function's own socket. It has a cookie from now on, by which its owner is found when its inode is
-        // gone.
-        unsafe { bpf_get_socket_cookie(sk) };
-    }
-    begin(launder(&ctx, 0), ctx.arg::<u64>(1) as u16)
+    undisturbed(|| {
+        if has!(fn_socket_ptr_cookie) {
+            let sk: *mut core::ffi::c_void = ctx.arg(0);
+            // SAFETY: the function's own socket. It has a cookie from now on, by which its owner is found when its inode is
+            // gone.
+            unsafe { bpf_get_socket_cookie(sk) };
+        }
+        begin(launder(&ctx, 0), ctx.arg::<u64>(1) as u16)
+    })
 }
 
 /// `int udp_lib_get_port(struct sock *sk, unsigned short snum, unsigned int hash2_nulladdr)`
 #[fentry(function = "udp_lib_get_port")]
 pub fn udp_get_port(ctx: FEntryContext) -> i32 {
-    begin(launder(&ctx, 0), ctx.arg::<u64>(1) as u16)
+    undisturbed(|| begin(launder(&ctx, 0), ctx.arg::<u64>(1) as u16))
 }
 
 #[inline(always)]
@@ -56,13 +59,13 @@ fn begin(sk: u64, port: u16) -> i32 {
 /// `int inet_csk_get_port(struct sock *sk, unsigned short snum)`
 #[fexit(function = "inet_csk_get_port")]
 pub fn got_port(ctx: FExitContext) -> i32 {
-    end(launder(&ctx, 0), ctx.arg::<u64>(2) as i32)
+    undisturbed(|| end(launder(&ctx, 0), ctx.arg::<u64>(2) as i32))
 }
 
 /// `int udp_lib_get_port(struct sock *sk, unsigned short snum, unsigned int hash2_nulladdr)`
 #[fexit(function = "udp_lib_get_port")]
 pub fn udp_got_port(ctx: FExitContext) -> i32 {
-    end(launder(&ctx, 0), ctx.arg::<u64>(3) as i32)
+    undisturbed(|| end(launder(&ctx, 0), ctx.arg::<u64>(3) as i32))
 }
 
 #[inline(always)]
@@ -100,31 +103,35 @@ fn end(sk: u64, result: i32) -> i32 {
 /// reuseport_cb_ok, bool reuseport_ok)` (6.1): everything but the address.
 #[fexit(function = "inet_bind_conflict")]
 pub fn bind_conflict(ctx: FExitContext) -> i32 {
-    if ctx.arg::<u64>(6) as u8 != 0 {
-        compared(launder(&ctx, 0), launder(&ctx, 1));
-    }
-    0
+    undisturbed(|| {
+        if ctx.arg::<u64>(6) as u8 != 0 {
+            compared(launder(&ctx, 0), launder(&ctx, 1));
+        }
+        0
+    })
 }
 
 /// `bool inet_rcv_saddr_equal(const struct sock *sk, const struct sock *sk2, bool match_wildcard)`: the address. Where it is
 /// asked last, it decides.
 #[fexit(function = "inet_rcv_saddr_equal")]
 pub fn saddr_equal(ctx: FExitContext) -> i32 {
-    if ctx.arg::<u64>(2) as u8 == 0 {
-        return 0;
-    }
-    let (sk, sk2) = (launder(&ctx, 0), launder(&ctx, 1));
-    if ctx.arg::<u64>(3) as u8 != 0 {
-        compared(sk, sk2);
-    } else if let Some(contest) = CONTEST.get_ptr_mut(0) {
-        // SAFETY: as in `begin`.
-        unsafe {
-            if (*contest).sk == sk && (*contest).sk2 == sk2 {
-                (*contest).sk2 = 0;
+    undisturbed(|| {
+        if ctx.arg::<u64>(2) as u8 == 0 {
+            return 0;
+        }
+        let (sk, sk2) = (launder(&ctx, 0), launder(&ctx, 1));
+        if ctx.arg::<u64>(3) as u8 != 0 {
+            compared(sk, sk2);
+        } else if let Some(contest) = CONTEST.get_ptr_mut(0) {
+            // SAFETY: as in `begin`.
+            unsafe {
+                if (*contest).sk == sk && (*contest).sk2 == sk2 {
+                    (*contest).sk2 = 0;
+                }
             }
         }
-    }
-    0
+        0
+    })
 }
 
 #[inline(always)]

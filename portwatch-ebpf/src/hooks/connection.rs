@@ -29,6 +29,7 @@ use crate::{
     maps::Context,
     owner::{self, By},
     port::{self, is_on, is_watched, send_port},
+    preempt::undisturbed,
     process,
     read::{bits, launder, read},
     sock::BINDPORT_LOCK,
@@ -39,50 +40,55 @@ use crate::{
 /// TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn set_state(ctx: BtfTracePointContext) -> i32 {
-    let old = ctx.arg::<u32>(1) as u8;
-    let new = ctx.arg::<u32>(2) as u8;
-    debug_log!(&ctx, "connection goes from state {} to {}", old, new);
-    let role = match (old, new) {
-        (state::CLOSE, state::SYN_SENT) => role::CONNECTED,
-        (state::ESTABLISHED, state::FIN_WAIT1)
-        | (state::CLOSE_WAIT, state::LAST_ACK)
-        | (state::SYN_RECV, state::FIN_WAIT1)
-        | (state::LISTEN, state::CLOSE) => role::CLOSED,
-        (state::SYN_SENT | state::SYN_RECV, state::ESTABLISHED) => {
-            return established(launder(&ctx, 0), old);
+    undisturbed(|| {
+        let old = ctx.arg::<u32>(1) as u8;
+        let new = ctx.arg::<u32>(2) as u8;
+        debug_log!(&ctx, "connection goes from state {} to {}", old, new);
+        let role = match (old, new) {
+            (state::CLOSE, state::SYN_SENT) => role::CONNECTED,
+            (state::ESTABLISHED, state::FIN_WAIT1)
+            | (state::CLOSE_WAIT, state::LAST_ACK)
+            | (state::SYN_RECV, state::FIN_WAIT1) => role::CLOSED,
+            // Its port is released later, when its inode is gone. Nothing would make an address forget it.
+            (state::LISTEN, state::CLOSE) if has!(fn_socket_ptr_cookie) => role::CLOSED,
+            (state::SYN_SENT | state::SYN_RECV, state::ESTABLISHED) => {
+                return established(launder(&ctx, 0), old);
+            }
+            (_, state::CLOSE) => return closed(launder(&ctx, 0), old),
+            _ => return 0,
+        };
+        let sk: *mut core::ffi::c_void = ctx.arg(0);
+        // A port that it has before it connects is from bind(): whose that is has been recorded then.
+        if role == role::CONNECTED && read::<u16>(sk as u64, offset!(skc_num)) != 0 {
+            return 0;
         }
-        (_, state::CLOSE) => return closed(launder(&ctx, 0), old),
-        _ => return 0,
-    };
-    let sk: *mut core::ffi::c_void = ctx.arg(0);
-    // A port that it has before it connects is from bind(): whose that is has been recorded then.
-    if role == role::CONNECTED && read::<u16>(sk as u64, offset!(skc_num)) != 0 {
-        return 0;
-    }
-    let cookie = if has!(fn_socket_ptr_cookie) {
-        // SAFETY: the tracepoint's own socket. The helper gives it a cookie if it has none; its TIME_WAIT inherits that.
-        unsafe { bpf_get_socket_cookie(sk) }
-    } else {
-        launder(&ctx, 0)
-    };
-    record(Context::Btf as u32, cookie, u32::from(role as u8))
+        let cookie = if has!(fn_socket_ptr_cookie) {
+            // SAFETY: the tracepoint's own socket. The helper gives it a cookie if it has none; its TIME_WAIT inherits that.
+            unsafe { bpf_get_socket_cookie(sk) }
+        } else {
+            launder(&ctx, 0)
+        };
+        record(Context::Btf as u32, cookie, u32::from(role as u8))
+    })
 }
 
 /// `void security_sock_graft(struct sock *sk, struct socket *parent)`: `accept()` has a connection.
 #[fentry(function = "security_sock_graft")]
 pub fn sock_graft(ctx: FEntryContext) -> i32 {
-    let sk: *mut core::ffi::c_void = ctx.arg(0);
-    let family: u16 = read(sk as u64, offset!(skc_family));
-    if family != AF_INET && family != AF_INET6 {
-        return 0;
-    }
-    let cookie = if has!(fn_socket_ptr_cookie) {
-        // SAFETY: the function's own socket.
-        unsafe { bpf_get_socket_cookie(sk) }
-    } else {
-        launder(&ctx, 0)
-    };
-    record(Context::Graft as u32, cookie, role::ACCEPTED)
+    undisturbed(|| {
+        let sk: *mut core::ffi::c_void = ctx.arg(0);
+        let family: u16 = read(sk as u64, offset!(skc_family));
+        if family != AF_INET && family != AF_INET6 {
+            return 0;
+        }
+        let cookie = if has!(fn_socket_ptr_cookie) {
+            // SAFETY: the function's own socket.
+            unsafe { bpf_get_socket_cookie(sk) }
+        } else {
+            launder(&ctx, 0)
+        };
+        record(Context::Graft as u32, cookie, role::ACCEPTED)
+    })
 }
 
 /// Records the current process as owner. A function of its own, which the verifier looks at once.

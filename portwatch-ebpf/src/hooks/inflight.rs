@@ -89,6 +89,17 @@ impl Call {
         }
     }
 
+    /// True if this is the call that the current thread's registers tell of.
+    #[inline(always)]
+    pub fn is_registers(&self) -> bool {
+        let regs = task::user_registers();
+        if regs == 0 || !has!(regs_arg1) {
+            return true;
+        }
+        let fd = read::<u64>(regs, offset!(regs_arg0)) as i32;
+        fd == self.fd && (self.op != op::BIND || task::arguments(regs).0 == self.user_address)
+    }
+
     /// Reads the caller's address. Fails where the page is not in memory: a program may not wait for it.
     #[inline(always)]
     pub fn read_address(&mut self) -> bool {

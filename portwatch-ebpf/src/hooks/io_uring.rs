@@ -18,6 +18,7 @@ use crate::{
     emit,
     globals::{has, offset},
     maps::{Context, IN_FLIGHT_URING},
+    preempt::undisturbed,
     read::{launder, read},
     sock,
 };
@@ -25,52 +26,56 @@ use crate::{
 /// TP_PROTO(struct io_kiocb *req)
 #[btf_tracepoint(function = "io_uring_submit_req")]
 pub fn uring_submit(ctx: BtfTracePointContext) -> i32 {
-    if !has!(op_bind) || !has!(req_opcode) {
-        return 0;
-    }
-    let req = launder(&ctx, 0);
-    let opcode = u32::from(read::<u8>(req, offset!(req_opcode)));
-    let op = if opcode == offset!(op_bind) {
-        op::BIND
-    } else if opcode == offset!(op_listen) {
-        op::LISTEN
-    } else {
-        // Requests are recycled: one that completed unseen (`IOSQE_CQE_SKIP_SUCCESS`) must not lend its entry to this one.
-        let _ = IN_FLIGHT_URING.remove(&req);
-        return 0;
-    };
-    let mut call = Call::new(op, -1);
-    call.flags = flag::IO_URING;
-    if IN_FLIGHT_URING.insert(&req, &call, 0).is_err() {
-        emit::count(Counter::InflightFailed);
-    }
-    0
+    undisturbed(|| {
+        if !has!(op_bind) || !has!(req_opcode) {
+            return 0;
+        }
+        let req = launder(&ctx, 0);
+        let opcode = u32::from(read::<u8>(req, offset!(req_opcode)));
+        let op = if opcode == offset!(op_bind) {
+            op::BIND
+        } else if opcode == offset!(op_listen) {
+            op::LISTEN
+        } else {
+            // Requests are recycled: one that completed unseen (`IOSQE_CQE_SKIP_SUCCESS`) must not lend its entry to this one.
+            let _ = IN_FLIGHT_URING.remove(&req);
+            return 0;
+        };
+        let mut call = Call::new(op, -1);
+        call.flags = flag::IO_URING;
+        if IN_FLIGHT_URING.insert(&req, &call, 0).is_err() {
+            emit::count(Counter::InflightFailed);
+        }
+        0
+    })
 }
 
 /// TP_PROTO(struct io_ring_ctx *ctx, void *req, ...)
 #[btf_tracepoint(function = "io_uring_complete")]
 pub fn uring_complete(ctx: BtfTracePointContext) -> i32 {
-    let req = launder(&ctx, 1);
-    let Some(call) = IN_FLIGHT_URING.get_ptr_mut(&req) else {
-        return 0;
-    };
-    // SAFETY: a valid map value; a request completes once.
-    let call = unsafe { &mut *call };
-    let opcode = u32::from(read::<u8>(req, offset!(req_opcode)));
-    if opcode != offset!(op_bind) && opcode != offset!(op_listen) {
+    undisturbed(|| {
+        let req = launder(&ctx, 1);
+        let Some(call) = IN_FLIGHT_URING.get_ptr_mut(&req) else {
+            return 0;
+        };
+        // SAFETY: a valid map value; a request completes once.
+        let call = unsafe { &mut *call };
+        let opcode = u32::from(read::<u8>(req, offset!(req_opcode)));
+        if opcode != offset!(op_bind) && opcode != offset!(op_listen) {
+            let _ = IN_FLIGHT_URING.remove(&req);
+            return 0;
+        }
+        let sk = sock::from_file(read(req, offset!(req_file)));
+        if call.op == op::BIND {
+            address(req, sk, call);
+        }
+        let result = read::<i32>(req, offset!(req_result));
+        attempt::begin(Context::Btf, call, i64::from(result));
+        // Of a key that exists, removal cannot fail.
         let _ = IN_FLIGHT_URING.remove(&req);
-        return 0;
-    }
-    let sk = sock::from_file(read(req, offset!(req_file)));
-    if call.op == op::BIND {
-        address(req, sk, call);
-    }
-    let result = read::<i32>(req, offset!(req_result));
-    attempt::begin(Context::Btf, call, i64::from(result));
-    // Of a key that exists, removal cannot fail.
-    let _ = IN_FLIGHT_URING.remove(&req);
-    attempt::complete(Context::Btf, sk);
-    0
+        attempt::complete(Context::Btf, sk);
+        0
+    })
 }
 
 /// The address that `io_bind_prep()` copied from the caller.

@@ -14,6 +14,7 @@ use portwatch_common::{
 use crate::{
     globals::offset,
     port::{self, is_watched, send_port},
+    preempt::undisturbed,
     read::{bits, launder, read},
     sock::BINDPORT_LOCK,
 };
@@ -21,13 +22,13 @@ use crate::{
 /// `int inet_hash_connect(struct inet_timewait_death_row *death_row, struct sock *sk)`
 #[fexit(function = "inet_hash_connect")]
 pub fn hash_connect(ctx: FExitContext) -> i32 {
-    connected(launder(&ctx, 1), ctx.arg::<u64>(2) as i32)
+    undisturbed(|| connected(launder(&ctx, 1), ctx.arg::<u64>(2) as i32))
 }
 
 /// `int inet6_hash_connect(struct inet_timewait_death_row *death_row, struct sock *sk)`
 #[fexit(function = "inet6_hash_connect")]
 pub fn hash_connect6(ctx: FExitContext) -> i32 {
-    connected(launder(&ctx, 1), ctx.arg::<u64>(2) as i32)
+    undisturbed(|| connected(launder(&ctx, 1), ctx.arg::<u64>(2) as i32))
 }
 
 #[inline(always)]
@@ -45,23 +46,25 @@ fn connected(sk: u64, result: i32) -> i32 {
 /// `int __inet_inherit_port(const struct sock *sk, struct sock *child)`
 #[fexit(function = "__inet_inherit_port")]
 pub fn inherit_port(ctx: FExitContext) -> i32 {
-    let child = launder(&ctx, 1);
-    if ctx.arg::<u64>(2) as i32 == 0 && is_watched(read(child, offset!(skc_num))) {
-        send_port(child, action::TAKEN, how::ACCEPT);
-    }
-    0
+    undisturbed(|| {
+        let child = launder(&ctx, 1);
+        if ctx.arg::<u64>(2) as i32 == 0 && is_watched(read(child, offset!(skc_num))) {
+            send_port(child, action::TAKEN, how::ACCEPT);
+        }
+        0
+    })
 }
 
 /// `void inet_put_port(struct sock *sk)`
 #[fentry(function = "inet_put_port")]
 pub fn put_port(ctx: FEntryContext) -> i32 {
-    released(launder(&ctx, 0))
+    undisturbed(|| released(launder(&ctx, 0)))
 }
 
 /// `void udp_lib_unhash(struct sock *sk)`
 #[fentry(function = "udp_lib_unhash")]
 pub fn udp_unhash(ctx: FEntryContext) -> i32 {
-    released(launder(&ctx, 0))
+    undisturbed(|| released(launder(&ctx, 0)))
 }
 
 #[inline(always)]
@@ -76,8 +79,10 @@ fn released(sk: u64) -> i32 {
 /// told by its change of state; left are sockets that were bound.
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 pub fn destroy_sock(ctx: BtfTracePointContext) -> i32 {
-    if port::is_on(switch::PORTS_FROM_STATES) {
-        released(launder(&ctx, 0));
-    }
-    0
+    undisturbed(|| {
+        if port::is_on(switch::PORTS_FROM_STATES) {
+            released(launder(&ctx, 0));
+        }
+        0
+    })
 }

@@ -50,14 +50,12 @@ pub extern "C" fn recheck(ctx: *mut BpfMap) -> i32 {
 
 #[inline(always)]
 fn look(asked: &Recheck) -> Option<Rechecked> {
-    let tw = time_wait::find(asked.net, asked.hash, 0, 0, 0, 0, asked.tw);
-    if tw == time_wait::TOO_LONG {
-        return None;
-    }
+    let hashed = time_wait::is_hashed(asked.net, asked.hash, asked.tw)?;
+    let tw = asked.tw;
     // The place may be another one's by now.
     let port: u16 = read(tw, offset!(skc_num));
     let peer = u16::from_be(read(tw, offset!(skc_dport)));
-    let present = tw != 0
+    let present = hashed
         && u32::from(port) << 16 | u32::from(peer) == asked.ports
         && (asked.cookie == 0 || read::<u64>(tw, offset!(skc_cookie)) == asked.cookie);
     Some(Rechecked {

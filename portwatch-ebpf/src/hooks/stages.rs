@@ -14,6 +14,7 @@ use super::{
 use crate::{
     globals::offset,
     maps::Context,
+    preempt::undisturbed,
     read::{launder, read},
     task,
 };
@@ -24,38 +25,40 @@ const BIND_FROM_BPF: u32 = 1 << 2;
 /// `int security_socket_bind(struct socket *sock, struct sockaddr *address, int addrlen)`
 #[fexit(function = "security_socket_bind")]
 pub fn security(ctx: FExitContext) -> i32 {
-    if let Some(call) = inflight::current(bpf_get_current_pid_tgid()) {
-        // SAFETY: a valid map value, which only this thread's own calls write.
-        unsafe {
-            (*call).stages.reached |= stage::SECURITY;
-            (*call).stages.security = ctx.arg::<u64>(3) as i32;
+    undisturbed(|| {
+        if let Some(call) = inflight::current(bpf_get_current_pid_tgid()) {
+            // SAFETY: a valid map value, which only this thread's own calls write.
+            unsafe {
+                (*call).stages.reached |= stage::SECURITY;
+                (*call).stages.security = ctx.arg::<u64>(3) as i32;
+            }
         }
-    }
-    0
+        0
+    })
 }
 
 /// `int inet_bind(struct socket *sock, struct sockaddr *uaddr, int addr_len)`
 #[fexit(function = "inet_bind")]
 pub fn family(ctx: FExitContext) -> i32 {
-    family_ended(&ctx)
+    undisturbed(|| family_ended(&ctx))
 }
 
 /// `int inet6_bind(struct socket *sock, struct sockaddr *uaddr, int addr_len)`
 #[fexit(function = "inet6_bind")]
 pub fn family6(ctx: FExitContext) -> i32 {
-    family_ended(&ctx)
+    undisturbed(|| family_ended(&ctx))
 }
 
 /// `int inet_bind_sk(struct sock *sk, struct sockaddr *uaddr, int addr_len)` (6.6): MPTCP comes in here.
 #[fexit(function = "inet_bind_sk")]
 pub fn family_sk(ctx: FExitContext) -> i32 {
-    family_ended(&ctx)
+    undisturbed(|| family_ended(&ctx))
 }
 
 /// `int inet6_bind_sk(struct sock *sk, struct sockaddr *uaddr, int addr_len)` (6.6)
 #[fexit(function = "inet6_bind_sk")]
 pub fn family6_sk(ctx: FExitContext) -> i32 {
-    family_ended(&ctx)
+    undisturbed(|| family_ended(&ctx))
 }
 
 #[inline(always)]
@@ -73,13 +76,13 @@ fn family_ended(ctx: &FExitContext) -> i32 {
 /// `int __inet_bind(struct sock *sk, struct sockaddr *uaddr, int addr_len, u32 flags)`
 #[fexit(function = "__inet_bind")]
 pub fn address(ctx: FExitContext) -> i32 {
-    address_ended(&ctx, Context::KernelBind)
+    undisturbed(|| address_ended(&ctx, Context::KernelBind))
 }
 
 /// `int __inet6_bind(struct sock *sk, struct sockaddr *uaddr, int addr_len, u32 flags)`
 #[fexit(function = "__inet6_bind")]
 pub fn address6(ctx: FExitContext) -> i32 {
-    address_ended(&ctx, Context::KernelBind6)
+    undisturbed(|| address_ended(&ctx, Context::KernelBind6))
 }
 
 #[inline(always)]

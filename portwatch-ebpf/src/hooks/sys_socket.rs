@@ -20,63 +20,72 @@ use super::{
 use crate::{
     globals::offset,
     maps::{Context, IN_FLIGHT},
+    preempt::undisturbed,
     read::{launder, read},
 };
 
 /// `int __sys_bind_socket(struct socket *sock, struct sockaddr_storage *address, int addrlen)`
 #[fentry(function = "__sys_bind_socket")]
 pub fn enter_bind_socket(ctx: FEntryContext) -> i32 {
-    if inflight::current(bpf_get_current_pid_tgid()).is_some() {
-        return 0;
-    }
-    let mut call = Call::new(op::BIND, -1);
-    call.flags = flag::IO_URING;
-    call.addrlen = ctx.arg::<u64>(2) as u32;
-    if !read_kernel_address(&mut call, launder(&ctx, 1)) {
-        call.flags |= flag::ADDRESS_UNREAD;
-    } else if !call.is_of_interest() {
-        return 0;
-    }
-    call.remember();
-    0
+    undisturbed(|| {
+        if inflight::current(bpf_get_current_pid_tgid()).is_some() {
+            return 0;
+        }
+        let mut call = Call::new(op::BIND, -1);
+        call.flags = flag::IO_URING;
+        call.addrlen = ctx.arg::<u64>(2) as u32;
+        if !read_kernel_address(&mut call, launder(&ctx, 1)) {
+            call.flags |= flag::ADDRESS_UNREAD;
+        } else if !call.is_of_interest() {
+            return 0;
+        }
+        call.remember();
+        0
+    })
 }
 
 /// `int __sys_bind_socket(struct socket *sock, struct sockaddr_storage *address, int addrlen)`
 #[fexit(function = "__sys_bind_socket")]
 pub fn exit_bind_socket(ctx: FExitContext) -> i32 {
-    let sk: u64 = read(launder(&ctx, 0), offset!(socket_sk));
-    returned(Context::UringBind, sk, ctx.arg::<u64>(3) as i32)
+    undisturbed(|| {
+        let sk: u64 = read(launder(&ctx, 0), offset!(socket_sk));
+        returned(Context::UringBind, sk, ctx.arg::<u64>(3) as i32)
+    })
 }
 
 /// `int __sys_listen_socket(struct socket *sock, int backlog)`
 #[fentry(function = "__sys_listen_socket")]
 pub fn enter_listen_socket(ctx: FEntryContext) -> i32 {
-    if inflight::current(bpf_get_current_pid_tgid()).is_some() {
-        return 0;
-    }
-    let sk: u64 = read(launder(&ctx, 0), offset!(socket_sk));
-    let family: u16 = read(sk, offset!(skc_family));
-    let inet = family == AF_INET || family == AF_INET6;
-    if !inet && family != AF_UNIX {
-        return 0;
-    }
-    let op = if inet && read::<u16>(sk, offset!(skc_num)) == 0 {
-        op::AUTOBIND
-    } else {
-        op::LISTEN
-    };
-    let mut call = Call::new(op, -1);
-    call.flags = flag::IO_URING;
-    call.backlog = ctx.arg::<u64>(1) as i32;
-    call.remember();
-    0
+    undisturbed(|| {
+        if inflight::current(bpf_get_current_pid_tgid()).is_some() {
+            return 0;
+        }
+        let sk: u64 = read(launder(&ctx, 0), offset!(socket_sk));
+        let family: u16 = read(sk, offset!(skc_family));
+        let inet = family == AF_INET || family == AF_INET6;
+        if !inet && family != AF_UNIX {
+            return 0;
+        }
+        let op = if inet && read::<u16>(sk, offset!(skc_num)) == 0 {
+            op::AUTOBIND
+        } else {
+            op::LISTEN
+        };
+        let mut call = Call::new(op, -1);
+        call.flags = flag::IO_URING;
+        call.backlog = ctx.arg::<u64>(1) as i32;
+        call.remember();
+        0
+    })
 }
 
 /// `int __sys_listen_socket(struct socket *sock, int backlog)`
 #[fexit(function = "__sys_listen_socket")]
 pub fn exit_listen_socket(ctx: FExitContext) -> i32 {
-    let sk: u64 = read(launder(&ctx, 0), offset!(socket_sk));
-    returned(Context::UringListen, sk, ctx.arg::<u64>(2) as i32)
+    undisturbed(|| {
+        let sk: u64 = read(launder(&ctx, 0), offset!(socket_sk));
+        returned(Context::UringListen, sk, ctx.arg::<u64>(2) as i32)
+    })
 }
 
 #[inline(always)]

@@ -11,6 +11,7 @@ use crate::{
     maps::REUSE,
     owner,
     port::is_watched,
+    preempt::undisturbed,
     read::{launder, read},
     sock,
     time_wait::send_time_wait,
@@ -23,33 +24,39 @@ const TCP_TW_SYN: u32 = 3;
 /// state)`, where sockets have no cookies for programs: what is known of the connection is known of its mini-socket.
 #[fexit(function = "inet_twsk_alloc")]
 pub fn twsk_alloc(ctx: FExitContext) -> i32 {
-    owner::inherit(launder(&ctx, 0), launder(&ctx, 3));
-    0
+    undisturbed(|| {
+        owner::inherit(launder(&ctx, 0), launder(&ctx, 3));
+        0
+    })
 }
 
 /// `void __inet_twsk_schedule(struct inet_timewait_sock *tw, int timeo, bool rearm)`
 #[fexit(function = "__inet_twsk_schedule")]
 pub fn twsk_schedule(ctx: FExitContext) -> i32 {
-    let tw = launder(&ctx, 0);
-    if is_watched(read(tw, offset!(skc_num))) {
-        let action = if ctx.arg::<u64>(2) as u8 == 0 {
-            action::ENTER
-        } else {
-            action::REARM
-        };
-        send_time_wait(tw, action, reason::UNKNOWN, 0);
-    }
-    0
+    undisturbed(|| {
+        let tw = launder(&ctx, 0);
+        if is_watched(read(tw, offset!(skc_num))) {
+            let action = if ctx.arg::<u64>(2) as u8 == 0 {
+                action::ENTER
+            } else {
+                action::REARM
+            };
+            send_time_wait(tw, action, reason::UNKNOWN, 0);
+        }
+        0
+    })
 }
 
 /// `void inet_twsk_kill(struct inet_timewait_sock *tw)`: every end leads here.
 #[fentry(function = "inet_twsk_kill")]
 pub fn twsk_kill(ctx: FEntryContext) -> i32 {
-    let tw = launder(&ctx, 0);
-    if is_watched(read(tw, offset!(skc_num))) {
-        send_time_wait(tw, action::LEAVE, reason_of(tw), 0);
-    }
-    0
+    undisturbed(|| {
+        let tw = launder(&ctx, 0);
+        if is_watched(read(tw, offset!(skc_num))) {
+            send_time_wait(tw, action::LEAVE, reason_of(tw), 0);
+        }
+        0
+    })
 }
 
 #[inline(always)]
@@ -85,30 +92,36 @@ fn mark(tw: u64, reason: u32) {
 /// `int tcp_twsk_unique(struct sock *sk, struct sock *sktw, void *twp)`: 1 if `connect()` takes its place.
 #[fexit(function = "tcp_twsk_unique")]
 pub fn twsk_unique(ctx: FExitContext) -> i32 {
-    if ctx.arg::<u64>(3) as i32 == 1 {
-        mark(launder(&ctx, 1), reason::REUSED_BY_CONNECT);
-    }
-    0
+    undisturbed(|| {
+        if ctx.arg::<u64>(3) as i32 == 1 {
+            mark(launder(&ctx, 1), reason::REUSED_BY_CONNECT);
+        }
+        0
+    })
 }
 
 /// `enum tcp_tw_status tcp_timewait_state_process(struct inet_timewait_sock *tw, ...)`: what an earlier segment meant does
 /// not count any more; a reset ends the mini-socket within.
 #[fentry(function = "tcp_timewait_state_process")]
 pub fn timewait_segment(_ctx: FEntryContext) -> i32 {
-    mark(0, reason::UNKNOWN);
-    0
+    undisturbed(|| {
+        mark(0, reason::UNKNOWN);
+        0
+    })
 }
 
 /// The same, when it has answered: a SYN takes the place of the mini-socket if somebody listens (`tcp_v4_rcv()`).
 #[fexit(function = "tcp_timewait_state_process")]
 pub fn timewait_answer(ctx: FExitContext) -> i32 {
-    if !has!(fn_timewait_state_process) {
-        return 0;
-    }
-    // The result comes behind the arguments, of which there are more on newer kernels.
-    let answer = launder(&ctx, offset!(fn_timewait_state_process)) as u32;
-    if answer == TCP_TW_SYN {
-        mark(launder(&ctx, 0), reason::REUSED_BY_SYN);
-    }
-    0
+    undisturbed(|| {
+        if !has!(fn_timewait_state_process) {
+            return 0;
+        }
+        // The result comes behind the arguments, of which there are more on newer kernels.
+        let answer = launder(&ctx, offset!(fn_timewait_state_process)) as u32;
+        if answer == TCP_TW_SYN {
+            mark(launder(&ctx, 0), reason::REUSED_BY_SYN);
+        }
+        0
+    })
 }

@@ -10,11 +10,11 @@ use aya::{
         fexit::FExitLink, tp_btf::BtfTracePointLink, trace_point::TracePointLink,
     },
 };
-use portwatch_common::offsets::{ABSENT, Offsets};
+use portwatch_common::offsets::ABSENT;
 
 use super::{
     error::BpfError,
-    load::Functions,
+    load::Kernel,
     plan::{CAPABILITIES, Capability, Hook, Point, Tier, Way, When},
     tracefs,
 };
@@ -66,10 +66,8 @@ impl Attached {
 /// What is to be attached, and to which kernel.
 #[derive(Debug)]
 pub struct Attach<'a> {
-    /// The kernel's functions.
-    pub functions: &'a Functions,
-    /// What the kernel has.
-    pub offsets: &'a Offsets,
+    /// The kernel.
+    pub kernel: &'a Kernel,
     /// Only this tier, for capabilities that have it.
     pub tier: Option<Tier>,
 }
@@ -99,7 +97,7 @@ impl Attach<'_> {
         let btf = Btf::from_sys_fs()
             .map_err(|error| BpfError::kernel("reading the kernel's BTF", &error))?;
         let mut attached = Attached::default();
-        let offsets = self.offsets;
+        let offsets = &self.kernel.offsets;
         for capability in CAPABILITIES
             .iter()
             .filter(|capability| (capability.applies)(offsets))
@@ -188,18 +186,23 @@ impl Attach<'_> {
         attached
             .programs
             .extend(hooks.iter().map(|hook| hook.program));
-        Ok(hooks.iter().map(|hook| hook.point.name()).collect())
+        let mut points: Vec<String> = hooks.iter().map(|hook| hook.point.name()).collect();
+        points.dedup();
+        Ok(points)
     }
 
     /// False for a hook that this kernel does not need.
     fn wants(&self, hook: &Hook) -> Result<bool, Closed> {
-        if hook.when == When::NoCookies && self.offsets.fn_socket_ptr_cookie != ABSENT {
-            return Ok(false);
+        let offsets = &self.kernel.offsets;
+        match hook.when {
+            When::NoCookies if offsets.fn_socket_ptr_cookie != ABSENT => return Ok(false),
+            When::Preemptible if offsets.fn_trace_call_faultable == ABSENT => return Ok(false),
+            _ => {}
         }
         let Some(function) = hook.point.function() else {
             return Ok(true);
         };
-        match (self.functions.arity(function.name), function.arity) {
+        match (self.kernel.functions.arity(function.name), function.arity) {
             (None, _) if hook.when == When::Exists => Ok(false),
             (None, _) => Err(Closed::Absent(format!(
                 "this kernel has no function {}()",

@@ -1,6 +1,7 @@
 //! What the hooks counted.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::fd::{AsFd, AsRawFd},
 };
@@ -71,31 +72,48 @@ pub(crate) fn missing(map: &str) -> BpfError {
 
 /// The kernel's own statistics of programs, for as long as this lives.
 #[derive(Debug)]
-pub struct Statistics(Option<Vec<ProgramFd>>);
+pub struct Statistics(Option<Vec<(String, ProgramFd)>>);
 
 impl Statistics {
     /// Of the programs with these names.
     #[must_use]
     pub fn new(ebpf: &Ebpf, programs: &[&str]) -> Self {
-        let fd = |name: &&str| ebpf.program(name)?.fd().ok()?.try_clone().ok();
+        let fd = |name: &&str| {
+            let fd = ebpf.program(name)?.fd().ok()?.try_clone().ok()?;
+            Some((original(name).to_owned(), fd))
+        };
         Self(programs.iter().map(fd).collect())
     }
 
     /// How often the kernel skipped a program because it was running on that CPU already (`recursion_misses`, 5.12);
-    /// `None` where it keeps no count.
+    /// `None` where it keeps no count. Of a program and its copies as often as each of them was skipped, which is never
+    /// less than all of them were at once.
     #[must_use]
     pub fn missed(&self) -> Option<u64> {
-        let misses = |program: &ProgramFd| {
+        let misses = |program: &ProgramFd| -> Option<u64> {
             // aya does not pass this number on; the kernel also prints it here.
             let path = format!("/proc/self/fdinfo/{}", program.as_fd().as_raw_fd());
             let info = fs::read_to_string(path).ok()?;
             let count = info
                 .lines()
                 .find_map(|line| line.strip_prefix("recursion_misses:"))?;
-            count.trim().parse::<u64>().ok()
+            count.trim().parse().ok()
         };
-        self.0.as_ref()?.iter().map(misses).sum()
+        let mut least = BTreeMap::new();
+        for (name, program) in self.0.as_ref()? {
+            let count = misses(program)?;
+            let known = least.entry(name).or_insert(count);
+            *known = count.min(*known);
+        }
+        Some(least.values().sum())
     }
+}
+
+/// The name of the program that one is a copy of: `enter_bind_2` is one of `enter_bind`.
+fn original(name: &str) -> &str {
+    name.trim_end_matches(|c: char| c.is_ascii_digit())
+        .strip_suffix('_')
+        .unwrap_or(name)
 }
 
 /// Waits until no program that was attached a moment ago still runs.

@@ -11,11 +11,11 @@ use portwatch_common::{
 };
 use zerocopy::IntoBytes;
 
-use super::{counters, error::BpfError, plan::CAPABILITIES};
+use super::{counters, error::BpfError, kfunc::Preemption, plan::CAPABILITIES};
 use crate::btf::{Btf, resolve};
 
 /// The object that this program was built with.
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/portwatch.bpf.o");
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/portwatch.bpf.o");
 
 /// Where the kernel describes its types.
 pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -44,6 +44,8 @@ pub struct Kernel {
     pub offsets: Offsets,
     /// Its functions.
     pub functions: Functions,
+    /// How programs keep their CPU to themselves, where they can be preempted in a tracepoint and may do so.
+    pub preemption: Option<Preemption>,
 }
 
 /// The functions that hooks can be attached to.
@@ -95,9 +97,14 @@ pub fn kernel() -> Result<Kernel, BpfError> {
             "struct sock_common is larger than portwatch reads".to_owned(),
         ));
     }
+    // Up to 6.14 a program that does so may not call functions of its own, and tracepoints do it for their programs.
+    let preemption = (offsets.fn_trace_call_faultable != ABSENT)
+        .then(|| Preemption::find(&btf))
+        .flatten();
     Ok(Kernel {
-        offsets,
         functions: Functions::new(&btf),
+        preemption,
+        offsets,
     })
 }
 
@@ -106,22 +113,23 @@ pub fn kernel() -> Result<Kernel, BpfError> {
 /// # Errors
 ///
 /// If the object cannot be read, is of another version, or the kernel refuses its maps.
-pub fn load(request: &Request<'_>, offsets: &Offsets) -> Result<Ebpf, BpfError> {
-    let read;
-    let object = match request.object {
-        None => OBJECT,
-        Some(path) => {
-            read = fs::read(path).map_err(|source| BpfError::Object {
-                path: path.to_owned(),
-                source,
-            })?;
-            &read
-        }
+pub fn load(request: &Request<'_>, kernel: &Kernel) -> Result<Ebpf, BpfError> {
+    let offsets = &kernel.offsets;
+    let mut object = match request.object {
+        None => OBJECT.to_vec(),
+        Some(path) => fs::read(path).map_err(|source| BpfError::Object {
+            path: path.to_owned(),
+            source,
+        })?,
     };
+    if let Some(preemption) = kernel.preemption {
+        preemption.link(&mut object);
+    }
     let counters = u32::try_from(counters::cpus()?)
         .unwrap_or(u32::MAX)
         .saturating_mul(STRIDE);
-    let config = kernel_config(request.config, offsets);
+    let mut config = kernel_config(request.config, offsets);
+    config.keeps_cpu = u32::from(kernel.preemption.is_some());
     let level = if request.verbose {
         // Only the path that is refused: all of them are more than a log of old kernels may hold, which is an error too.
         VerifierLogLevel::DEBUG
@@ -135,7 +143,7 @@ pub fn load(request: &Request<'_>, offsets: &Offsets) -> Result<Ebpf, BpfError> 
         .override_global("CONFIG", config.as_bytes(), true)
         .map_max_entries("EVENTS", RING_BYTES)
         .map_max_entries("COUNTERS", counters)
-        .load(object)
+        .load(&object)
         .map_err(|error| match error {
             EbpfError::ParseError(aya_obj::ParseError::SymbolNotFound { name })
                 if name == ABI_SYMBOL =>

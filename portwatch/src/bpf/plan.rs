@@ -64,6 +64,8 @@ pub enum When {
     Exists,
     /// On those where programs cannot give a socket a cookie (before 5.12).
     NoCookies,
+    /// On those that skip a program on a CPU where it has been preempted (since 7.2).
+    Preemptible,
 }
 
 /// A program of the object and where it goes.
@@ -202,6 +204,11 @@ impl Hook {
 
 const fn always(_: &Offsets) -> bool {
     true
+}
+
+/// A copy of a program, for what that is skipped for.
+const fn copy(program: &'static str, name: &'static str) -> Hook {
+    tracepoint(program, "syscalls", name).when(When::Preemptible)
 }
 
 const SET_STATE: Hook = btf_tracepoint("set_state", "inet_sock_set_state");
@@ -407,9 +414,21 @@ pub const CAPABILITIES: &[Capability] = &[
             Level::Exact,
             &[
                 tracepoint("enter_bind", "syscalls", "sys_enter_bind"),
+                copy("enter_bind_2", "sys_enter_bind"),
+                copy("enter_bind_3", "sys_enter_bind"),
+                copy("enter_bind_4", "sys_enter_bind"),
                 tracepoint("exit_bind", "syscalls", "sys_exit_bind"),
+                copy("exit_bind_2", "sys_exit_bind"),
+                copy("exit_bind_3", "sys_exit_bind"),
+                copy("exit_bind_4", "sys_exit_bind"),
                 tracepoint("enter_listen", "syscalls", "sys_enter_listen"),
+                copy("enter_listen_2", "sys_enter_listen"),
+                copy("enter_listen_3", "sys_enter_listen"),
+                copy("enter_listen_4", "sys_enter_listen"),
                 tracepoint("exit_listen", "syscalls", "sys_exit_listen"),
+                copy("exit_listen_2", "sys_exit_listen"),
+                copy("exit_listen_3", "sys_exit_listen"),
+                copy("exit_listen_4", "sys_exit_listen"),
             ],
         )],
         lost: "nothing can be traced",
@@ -434,7 +453,8 @@ mod tests {
         let [way] = last.ways else {
             panic!("attempts are tracepoints in every tier")
         };
-        let names: Vec<_> = way.hooks.iter().map(|hook| hook.program).collect();
+        let originals = way.hooks.iter().filter(|hook| hook.when == When::Always);
+        let names: Vec<_> = originals.map(|hook| hook.program).collect();
         assert_eq!(
             names,
             ["enter_bind", "exit_bind", "enter_listen", "exit_listen"]

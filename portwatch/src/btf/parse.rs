@@ -179,12 +179,18 @@ impl<'a> Btf<'a> {
 
     /// Every type of that name and one of the kinds, in the order of their ids.
     pub(super) fn named(&self, name: &str, kinds: &[u32]) -> impl Iterator<Item = Type<'a>> {
+        self.ids(name)
+            .filter_map(|id| self.get(id).ok())
+            .filter(move |typ| kinds.contains(&typ.kind))
+    }
+
+    /// The ids of everything of that name, in order.
+    pub(super) fn ids(&self, name: &str) -> impl Iterator<Item = u32> {
         self.names
             .get(name.as_bytes())
             .into_iter()
             .flatten()
-            .filter_map(|&id| self.get(id).ok())
-            .filter(move |typ| kinds.contains(&typ.kind))
+            .copied()
     }
 
     /// The type with this id; 0 is `void`, which is not written down.

@@ -72,6 +72,13 @@ impl<'a> Btf<'a> {
         all.all(|other| other == Some(first)).then_some(first)
     }
 
+    /// The number of a function among the types: the first, if there are several of that name.
+    #[must_use]
+    pub fn func_id(&self, name: &str) -> Option<u32> {
+        self.ids(name)
+            .find(|&id| self.get(id).is_ok_and(|typ| typ.kind == kind::FUNC))
+    }
+
     fn value(&self, typ: Type<'a>, name: &str) -> Option<i64> {
         let is_it = |string: u32| self.string(string) == name.as_bytes();
         if typ.kind == kind::ENUM64 {

@@ -14,7 +14,7 @@ use crate::{
     bpf::{
         attach::{Attach, Attached},
         error::BpfError,
-        load::{self, KERNEL_BTF, Kernel, Request},
+        load::{self, KERNEL_BTF, Request},
         plan::CAPABILITIES,
         privileges::{self, Privileges},
         tracefs,
@@ -118,16 +118,15 @@ fn examine(args: &DoctorArgs, verbose: bool) -> Findings {
 /// Loads and attaches everything, and lets go of it again.
 fn try_all(args: &DoctorArgs, verbose: bool) -> Result<Attached, BpfError> {
     privileges::check()?;
-    let Kernel { offsets, functions } = load::kernel()?;
+    let kernel = load::kernel()?;
     let request = Request {
         object: args.bpf_object.as_deref(),
         verbose,
         ..Request::default()
     };
-    let mut ebpf = load::load(&request, &offsets)?;
+    let mut ebpf = load::load(&request, &kernel)?;
     let attach = Attach {
-        functions: &functions,
-        offsets: &offsets,
+        kernel: &kernel,
         tier: args.tier.map(Into::into),
     };
     attach.attach(&mut ebpf)

@@ -28,7 +28,7 @@ use crate::{
     bpf::{
         attach::{Attach, Attached},
         counters,
-        load::{self, Kernel, Request},
+        load::{self, Request},
         plan::CAPABILITIES,
         privileges,
         ring::Reader,
@@ -47,21 +47,20 @@ const LOOK_FOR_LOSSES: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     privileges::check()?;
-    let Kernel { offsets, functions } = load::kernel()?;
+    let kernel = load::kernel()?;
     let request = Request {
         object: args.bpf_object.as_deref(),
         config: filters::config(args),
         verbose,
     };
-    let mut ebpf = load::load(&request, &offsets)?;
+    let mut ebpf = load::load(&request, &kernel)?;
     filters::set_ports(&mut ebpf, &args.ports)?;
     #[cfg(feature = "debug-log")]
     crate::bpf::debug_log::start(&mut ebpf)?;
     let ring = Reader::new(&mut ebpf)?;
     let counters = counters::Reader::new(&ebpf)?;
     let attach = Attach {
-        functions: &functions,
-        offsets: &offsets,
+        kernel: &kernel,
         tier: args.tier.map(Into::into),
     };
     let mut attached = attach.attach(&mut ebpf)?;

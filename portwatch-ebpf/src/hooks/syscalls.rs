@@ -1,0 +1,182 @@
+//! `bind()` and `listen()`, through the tracepoints of their system calls.
+//!
+//! The requested address is read on entry: another thread may change it later, and after a refusal the socket's own has
+//! been reset. Everything else is read on return, when the kernel has decided.
+//! 32-bit compat calls do not pass these tracepoints on x86 (`trace_get_syscall_nr()` ignores them).
+//!
+//! Since 7.2 these programs can be preempted (`trace_call_bpf_faultable()`), and while one is under way on a CPU, the
+//! kernel skips it for every other task there. So each has copies there, which do what those before them could not.
+
+use aya_ebpf::{
+    helpers::bpf_get_current_pid_tgid, macros::tracepoint, programs::TracePointContext,
+};
+use portwatch_common::{
+    endpoint::{AF_INET, AF_INET6, AF_UNIX},
+    event::attempt::{flag, op},
+};
+
+use super::{
+    attempt::{self, IGNORED_LISTEN, NOT_OF_INTEREST, begin_returned},
+    inflight::{self, Call},
+};
+use crate::{
+    debug_log::debug_log, globals::offset, maps::Context, preempt::undisturbed, read::read, sock,
+};
+
+/// Offsets of the arguments in `syscalls:sys_enter_*` and of the result in `sys_exit_*`: ABI.
+const ARG0: usize = 16;
+const ARG1: usize = 24;
+const ARG2: usize = 32;
+const RESULT: usize = 16;
+
+#[inline(always)]
+fn argument(ctx: &TracePointContext, at: usize) -> u64 {
+    // SAFETY: the offset lies within the tracepoint's record.
+    unsafe { ctx.read_at(at) }.unwrap_or_default()
+}
+
+/// int bind(int fd, struct sockaddr *umyaddr, int addrlen)
+#[inline(always)]
+fn bind_begins(ctx: &TracePointContext) -> i32 {
+    let mut call = Call::new(op::BIND, argument(ctx, ARG0) as i32);
+    call.user_address = argument(ctx, ARG1);
+    call.addrlen = argument(ctx, ARG2) as u32;
+    if call.read_address() {
+        if !call.is_of_interest() {
+            call.op = 0;
+        }
+    } else {
+        call.flags |= flag::ADDRESS_UNREAD;
+    }
+    debug_log!(ctx, "bind begins: fd {}, family {}", call.fd, call.family());
+    call.remember();
+    0
+}
+
+/// int listen(int fd, int backlog)
+#[inline(always)]
+fn listen_begins(ctx: &TracePointContext) -> i32 {
+    let fd = argument(ctx, ARG0) as i32;
+    let mut call = Call::new(op::LISTEN, fd);
+    call.backlog = argument(ctx, ARG1) as i32;
+    // Without a port the kernel picks one (`inet_autobind`); afterwards that cannot be told any more.
+    let sk = sock::from_fd(fd);
+    let family: u16 = read(sk, offset!(skc_family));
+    if family == AF_INET || family == AF_INET6 {
+        if read::<u16>(sk, offset!(skc_num)) == 0 {
+            call.op = op::AUTOBIND;
+        }
+    } else if sk != 0 && family != AF_UNIX {
+        call.op = IGNORED_LISTEN;
+    }
+    call.remember();
+    0
+}
+
+/// A call returns.
+#[inline(always)]
+fn ends(ctx: &TracePointContext, op: u32) -> i32 {
+    let result = argument(ctx, RESULT) as i64;
+    debug_log!(ctx, "bind (1) or listen (2) ends: {}: {}", op, result);
+    let sk = begin_returned(op, result);
+    if sk != NOT_OF_INTEREST {
+        attempt::complete(Context::Tracepoint, sk);
+    }
+    0
+}
+
+/// True if the entry of the call that begins has been seen to by the program that this is a copy of.
+#[inline(always)]
+fn is_remembered(ctx: &TracePointContext, op: u32) -> bool {
+    let Some(call) = inflight::current(bpf_get_current_pid_tgid()) else {
+        return false;
+    };
+    // SAFETY: a valid map value, which only this thread's own calls write.
+    let call = unsafe { &*call };
+    attempt::is_of(call.op, op)
+        && call.fd == argument(ctx, ARG0) as i32
+        && (op != op::BIND || call.user_address == argument(ctx, ARG1))
+}
+
+/// True if the call that returns has not been told yet. One without an entry is for the first program alone.
+#[inline(always)]
+fn is_untold(op: u32) -> bool {
+    // SAFETY: as above.
+    inflight::current(bpf_get_current_pid_tgid())
+        .is_some_and(|call| attempt::is_of(unsafe { (*call).op }, op))
+}
+
+/// The four programs.
+macro_rules! programs {
+    ($enter_bind:ident, $exit_bind:ident, $enter_listen:ident, $exit_listen:ident) => {
+        /// `syscalls:sys_enter_bind`
+        #[tracepoint]
+        pub fn $enter_bind(ctx: TracePointContext) -> u32 {
+            undisturbed(|| bind_begins(&ctx)) as u32
+        }
+
+        /// `syscalls:sys_exit_bind`
+        #[tracepoint]
+        pub fn $exit_bind(ctx: TracePointContext) -> u32 {
+            undisturbed(|| ends(&ctx, op::BIND)) as u32
+        }
+
+        /// `syscalls:sys_enter_listen`
+        #[tracepoint]
+        pub fn $enter_listen(ctx: TracePointContext) -> u32 {
+            undisturbed(|| listen_begins(&ctx)) as u32
+        }
+
+        /// `syscalls:sys_exit_listen`
+        #[tracepoint]
+        pub fn $exit_listen(ctx: TracePointContext) -> u32 {
+            undisturbed(|| ends(&ctx, op::LISTEN)) as u32
+        }
+    };
+}
+
+/// The same four, for what those before them have been skipped for.
+macro_rules! copies {
+    ($enter_bind:ident, $exit_bind:ident, $enter_listen:ident, $exit_listen:ident) => {
+        /// `syscalls:sys_enter_bind`
+        #[tracepoint]
+        pub fn $enter_bind(ctx: TracePointContext) -> u32 {
+            if is_remembered(&ctx, op::BIND) {
+                return 0;
+            }
+            undisturbed(|| bind_begins(&ctx)) as u32
+        }
+
+        /// `syscalls:sys_exit_bind`
+        #[tracepoint]
+        pub fn $exit_bind(ctx: TracePointContext) -> u32 {
+            if !is_untold(op::BIND) {
+                return 0;
+            }
+            undisturbed(|| ends(&ctx, op::BIND)) as u32
+        }
+
+        /// `syscalls:sys_enter_listen`
+        #[tracepoint]
+        pub fn $enter_listen(ctx: TracePointContext) -> u32 {
+            if is_remembered(&ctx, op::LISTEN) {
+                return 0;
+            }
+            undisturbed(|| listen_begins(&ctx)) as u32
+        }
+
+        /// `syscalls:sys_exit_listen`
+        #[tracepoint]
+        pub fn $exit_listen(ctx: TracePointContext) -> u32 {
+            if !is_untold(op::LISTEN) {
+                return 0;
+            }
+            undisturbed(|| ends(&ctx, op::LISTEN)) as u32
+        }
+    };
+}
+
+programs!(enter_bind, exit_bind, enter_listen, exit_listen);
+copies!(enter_bind_2, exit_bind_2, enter_listen_2, exit_listen_2);
+copies!(enter_bind_3, exit_bind_3, enter_listen_3, exit_listen_3);
+copies!(enter_bind_4, exit_bind_4, enter_listen_4, exit_listen_4);
