@@ -1,18 +1,18 @@
-//! The first process of a guest that `cargo xtask vm` boots: readies the machine as an ordinary system's does, and runs one
-//! command as root.
+//! The first process of a guest that `cargo xtask vm` boots: readies the machine as an ordinary system's does, and runs
+//! commands as root, one after the other.
 //!
-//! The kernel writes to the first serial port, the command to the second, and its exit code goes to the third.
+//! The kernel writes to the first serial port, the commands to the second, and what came of them goes to the third.
 
 use std::{
-    ffi::OsStr,
+    collections::BTreeMap,
     fs::{self, File, OpenOptions, Permissions, create_dir_all},
-    io::Write,
+    io::{Read, Write},
     os::unix::{
-        ffi::OsStrExt,
         fs::{OpenOptionsExt, PermissionsExt},
         process::{CommandExt, ExitStatusExt},
     },
     process::{Command, ExitStatus, Stdio, id},
+    time::Instant,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -20,20 +20,20 @@ use nix::{
     mount::{MsFlags, mount},
     sys::{
         reboot::{RebootMode, reboot},
+        signal::{Signal, kill},
         termios::{SetArg, cfmakeraw, tcdrain, tcgetattr, tcsetattr},
     },
     unistd::{Pid, setsid},
 };
+use serde::{Deserialize, Serialize};
 
 use crate::agent::raise_loopback;
 
 /// Argument that makes the scenario binary that process.
 pub const SUBCOMMAND: &str = "guest";
 
-/// The command's words, separated by NUL bytes.
-const COMMAND: &str = "/guest/command";
-/// Its environment, likewise.
-const ENVIRONMENT: &str = "/guest/environment";
+/// What is to be run: a list of [`Job`].
+const JOBS: &str = "/guest/jobs";
 
 const OUTPUT: &str = "/dev/ttyS1";
 const STATUS: &str = "/dev/ttyS2";
@@ -51,7 +51,26 @@ const FILE_SYSTEMS: &[(&str, &str)] = &[
 /// Exit code for a command that could not be run, as a shell has it.
 const NOT_RUN: u8 = 127;
 
-/// Runs the command, tells its exit code and ends the machine.
+/// A command.
+#[derive(Deserialize)]
+struct Job {
+    title: String,
+    words: Vec<String>,
+    environment: BTreeMap<String, String>,
+    /// Its standard output is part of what is told of it, and not shown.
+    answers: bool,
+}
+
+/// What came of it: a line of JSON.
+#[derive(Serialize)]
+struct Done {
+    /// Exit code; 128 and the number of a signal that killed it, as a shell has it.
+    code: u8,
+    seconds: f64,
+    answer: String,
+}
+
+/// Runs the commands, tells what came of them and ends the machine.
 pub fn serve() -> Result<()> {
     ensure!(id() == 1, "only the first process of a machine does this");
     for (kind, place) in FILE_SYSTEMS {
@@ -71,15 +90,29 @@ pub fn serve() -> Result<()> {
     raise_loopback().context("lo up")?;
     let mut output = serial(OUTPUT)?;
     let mut status = serial(STATUS)?;
-    let code = match run(&output) {
-        Ok(ended) => code(ended),
-        Err(error) => {
-            writeln!(output, "error: {error:#}")?;
-            NOT_RUN
+    let jobs: Vec<Job> = serde_json::from_slice(&fs::read(JOBS).context(JOBS)?).context(JOBS)?;
+    for job in &jobs {
+        if jobs.len() > 1 {
+            writeln!(output, "--- {}", job.title)?;
         }
-    };
-    tcdrain(&output).context(OUTPUT)?;
-    writeln!(status, "{code}")?;
+        let began = Instant::now();
+        let (code, answer) = match run(job, &output) {
+            Ok((ended, answer)) => (code(ended), answer),
+            Err(error) => {
+                writeln!(output, "error: {error:#}")?;
+                (NOT_RUN, String::new())
+            }
+        };
+        // What it left running would be in the next one's way. There may be nothing.
+        let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+        tcdrain(&output).context(OUTPUT)?;
+        let done = Done {
+            code,
+            seconds: began.elapsed().as_secs_f64(),
+            answer,
+        };
+        writeln!(status, "{}", serde_json::to_string(&done)?)?;
+    }
     tcdrain(&status).context(STATUS)?;
     // The emulator is told to end where a machine would start again: that takes no driver.
     reboot(RebootMode::RB_AUTOBOOT).context("reboot")?;
@@ -97,27 +130,30 @@ fn serial(path: &str) -> Result<File> {
     Ok(port)
 }
 
-fn run(output: &File) -> Result<ExitStatus> {
-    let command = fs::read(COMMAND).context(COMMAND)?;
-    let mut words = command.split(|byte| *byte == 0).map(OsStr::from_bytes);
-    let mut command = Command::new(words.next().context("no command")?);
-    let environment = fs::read_to_string(ENVIRONMENT).context(ENVIRONMENT)?;
-    let variables: Vec<_> = environment
-        .split('\0')
-        .filter_map(|variable| variable.split_once('='))
-        .collect();
+fn run(job: &Job, output: &File) -> Result<(ExitStatus, String)> {
+    let (program, arguments) = job.words.split_first().context("no command")?;
+    let mut command = Command::new(program);
     command
-        .args(words)
+        .args(arguments)
         .env_clear()
-        .envs(variables)
+        .envs(&job.environment)
         .current_dir("/tmp")
         .stdin(Stdio::null())
-        .stdout(output.try_clone()?)
         .stderr(output.try_clone()?);
+    if job.answers {
+        command.stdout(Stdio::piped());
+    } else {
+        command.stdout(output.try_clone()?);
+    }
     // SAFETY: setsid() may be called between fork and exec.
     unsafe { command.pre_exec(|| Ok(setsid().map(drop)?)) };
-    let child = command.spawn().with_context(|| format!("{command:?}"))?;
-    await_end(Pid::from_raw(child.id().cast_signed()))
+    let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
+    let mut answer = String::new();
+    if let Some(mut stdout) = child.stdout.take() {
+        stdout.read_to_string(&mut answer)?;
+    }
+    let ended = await_end(Pid::from_raw(child.id().cast_signed()))?;
+    Ok((ended, answer))
 }
 
 /// Waits for a process, and for those that have lost their parents: the first process inherits them.

@@ -72,13 +72,17 @@ fn build_portwatch(release: bool) -> Result<()> {
     Ok(())
 }
 
-/// Arguments that every run has, from the environment.
+/// Arguments that every `portwatch trace` has, from the environment.
 #[must_use]
 pub fn common_arguments() -> Vec<String> {
-    match env::var("PORTWATCH_BPF_OBJECT") {
-        Ok(object) => vec!["--bpf-object".into(), object],
-        Err(_) => Vec::new(),
-    }
+    let arguments = [
+        ("PORTWATCH_BPF_OBJECT", "--bpf-object"),
+        ("PORTWATCH_TEST_TIER", "--tier"),
+    ];
+    let set = arguments
+        .into_iter()
+        .filter_map(|(variable, argument)| Some([argument.to_owned(), env::var(variable).ok()?]));
+    set.flatten().collect()
 }
 
 /// Whether the test can go on. If not the reason is printed, and in CI that is a failure.

@@ -11,6 +11,7 @@
 )]
 
 pub mod agent;
+pub mod bench;
 pub mod check;
 pub mod guest;
 pub mod harness;

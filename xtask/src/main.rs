@@ -1,6 +1,7 @@
 //! portwatch's chores: build the eBPF object, set up a machine, run the tests.
 
 mod apt;
+mod bench;
 mod ebpf;
 mod kernels;
 mod setup;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about, version, arg_required_else_help = true)]
@@ -60,31 +61,64 @@ enum Command {
     #[command(after_help = TEST_EXAMPLES)]
     Test {
         /// Only those beside the code, which need neither root nor anything installed.
-        #[arg(long, conflicts_with = "live")]
+        #[arg(long, conflicts_with_all = ["live", "kernels"])]
         unit: bool,
         /// Only those that run portwatch; to trace they need root.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "kernels")]
         live: bool,
-        /// Arguments for `cargo test`.
+        /// Only those on Debian's kernels: `cargo xtask vm --check`.
+        #[arg(long, conflicts_with = "arguments")]
+        kernels: bool,
+        /// Arguments for `cargo test`; with any, Debian's kernels are left out.
         #[arg(last = true, value_name = "ARGS")]
         arguments: Vec<String>,
     },
-    /// Boot Debian's kernels in an emulated machine, and run the scenarios there.
+    /// Measure what tracing costs; needs root.
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(bench::BenchArgs),
+    /// Boot Debian's kernels in emulated machines, and see there whether all that has to hold does: the scenarios in each
+    /// tier, and the rule. Writes down in docs/kernels.md what portwatch can know on which.
     #[command(after_help = VM_EXAMPLES)]
     Vm {
         /// Which one: 5.10, 6.1, 6.12, newest or all.
         #[arg(long, value_name = "KERNEL", default_value = "all")]
         kernel: String,
+        /// Where portwatch may get what it knows from; several times for several. Without a command each by default.
+        #[arg(long, value_name = "TIER")]
+        tier: Vec<TierArg>,
         /// One more program for the guest's /bin; it must be linked statically.
         #[arg(long, value_name = "FILE")]
         add: Vec<PathBuf>,
         /// Seconds that one guest may run.
-        #[arg(long, value_name = "SECONDS", default_value_t = 1200)]
+        #[arg(long, value_name = "SECONDS", default_value_t = LIMIT)]
         limit: u64,
-        /// What root runs there instead of the scenarios.
+        /// Change no file: fail if docs/kernels.md is not up to date.
+        #[arg(long)]
+        check: bool,
+        /// What root runs there instead.
         #[arg(last = true, value_name = "COMMAND")]
         command: Vec<String>,
     },
+}
+
+/// Seconds that a guest may run.
+const LIMIT: u64 = 1200;
+
+#[derive(Clone, Copy, ValueEnum)]
+enum TierArg {
+    Fexit,
+    Tracepoint,
+    All,
+}
+
+impl TierArg {
+    fn tiers(self) -> &'static [vm::Tier] {
+        match self {
+            Self::Fexit => &[vm::Tier::Fexit],
+            Self::Tracepoint => &[vm::Tier::Tracepoint],
+            Self::All => vm::Tier::ALL,
+        }
+    }
 }
 
 const EBPF_EXAMPLES: &str = "\
@@ -107,12 +141,14 @@ const TEST_EXAMPLES: &str = "\
 Examples:
   cargo xtask test                    all tests
   cargo xtask test --unit             those that need neither root nor anything installed
-  cargo xtask test --live -- listen   those that run portwatch, and have this in their name";
+  cargo xtask test --live -- listen   those that run portwatch, and have this in their name
+  cargo xtask test --kernels          those on Debian's kernels";
 
 const VM_EXAMPLES: &str = "\
 Examples:
-  cargo xtask vm                                           every scenario on every kernel
-  cargo xtask vm --kernel 5.10 -- live time-wait           those with this in their name, on one
+  cargo xtask vm                                           everything on every kernel, in each tier
+  cargo xtask vm --kernel 6.12 --tier fexit                everything on one, in one
+  cargo xtask vm --kernel 5.10 -- live time-wait           the scenarios with this in their name
   cargo xtask vm --kernel 6.1 -- portwatch doctor          any command
   cargo xtask vm --add /bin/busybox -- busybox sh -c 'ls'  with a program that is linked statically";
 
@@ -152,25 +188,32 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Test {
             unit,
             live,
+            kernels,
             arguments,
         } => {
-            let which = match (unit, live) {
-                (true, _) => test::Which::Unit,
-                (_, true) => test::Which::Live,
+            let which = match (unit, live, kernels) {
+                (true, _, _) => test::Which::Unit,
+                (_, true, _) => test::Which::Live,
+                (_, _, true) => test::Which::Kernels,
                 _ => test::Which::All,
             };
             test::test(which, &arguments)
         }
+        Command::Bench(args) => bench::bench(&args),
         Command::Vm {
             kernel,
+            tier,
             add,
             limit,
+            check,
             command,
         } => {
             let request = vm::Request {
                 kernel,
+                tiers: tier.iter().flat_map(|tier| tier.tiers()).copied().collect(),
                 add,
                 limit: Duration::from_secs(limit),
+                check,
                 command,
             };
             return vm::vm(&request).map(ExitCode::from);

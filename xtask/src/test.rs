@@ -1,12 +1,13 @@
-//! `cargo xtask test`: all tests, on this machine.
+//! `cargo xtask test`: all tests, on this machine and on Debian's kernels.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::shell::{output, root, run, say};
-use crate::{kernels, setup};
+use crate::{LIMIT, kernels, setup, vm};
 
 /// Which tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,22 +18,35 @@ pub(crate) enum Which {
     Unit,
     /// Those that run portwatch.
     Live,
+    /// Those on Debian's kernels.
+    Kernels,
 }
 
 /// Where the kernel's tracepoints are listed.
 const TRACEFS: &str = "/sys/kernel/tracing";
 
-/// Prepares the machine, builds what the tests run, and runs them.
+/// Prepares the machine, builds what the tests run, and runs them. Arguments are for `cargo test`: who selects some of its
+/// tests does not wait for Debian's kernels.
 pub(crate) fn test(which: Which, arguments: &[String]) -> Result<()> {
     if which != Which::Unit {
         prepare()?;
     }
+    if which != Which::Kernels {
+        on_this_machine(which, arguments)?;
+    }
+    match which {
+        Which::All if arguments.is_empty() => on_other_kernels(),
+        Which::Kernels => on_other_kernels(),
+        _ => Ok(()),
+    }
+}
+
+fn on_this_machine(which: Which, arguments: &[String]) -> Result<()> {
     let mut cargo = cargo();
     run(cargo.args(["build", "--release", "--locked", "--package", "portwatch"]))?;
     let mut cargo = self::cargo();
     cargo.args(["test", "--locked", "--no-fail-fast"]);
     match which {
-        Which::All => cargo.args(["--workspace", "--exclude", "portwatch-ebpf"]),
         Which::Unit => cargo.args([
             "--package",
             "portwatch",
@@ -42,6 +56,7 @@ pub(crate) fn test(which: Which, arguments: &[String]) -> Result<()> {
             "xtask",
         ]),
         Which::Live => cargo.args(["--package", "portwatch-tests"]),
+        _ => cargo.args(["--workspace", "--exclude", "portwatch-ebpf"]),
     };
     // The program that is tested is the one that is shipped, not its debug build.
     cargo.env(
@@ -49,6 +64,12 @@ pub(crate) fn test(which: Which, arguments: &[String]) -> Result<()> {
         target_directory()?.join("release/portwatch"),
     );
     run(cargo.args(arguments))
+}
+
+fn on_other_kernels() -> Result<()> {
+    let code = vm::vm(&vm::Request::everything(Duration::from_secs(LIMIT)))?;
+    ensure!(code == 0, "not all is well on every kernel");
+    Ok(())
 }
 
 /// Installs the programs that the tests run, fetches kernels, mounts tracefs. In CI each of them has to succeed; elsewhere

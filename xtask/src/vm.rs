@@ -1,4 +1,4 @@
-//! `cargo xtask vm`: the scenarios, or any command, on Debian's kernels.
+//! `cargo xtask vm`: portwatch on Debian's kernels: the scenarios in each tier, and the rule; or any command.
 //!
 //! Each kernel boots in an emulated machine that has nothing but a memory file system with our own programs, linked
 //! statically. Emulation needs no privilege and no support of the processor, so it also works where this machine is itself
@@ -6,34 +6,84 @@
 
 mod guest;
 mod initramfs;
+mod job;
 mod programs;
 mod qemu;
+mod table;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
 use crate::kernels::{KERNELS, Kernel};
-use crate::shell::say;
+use crate::shell::{output, say};
 use guest::{Ending, Guest};
+use job::Job;
 use programs::Programs;
 use qemu::Qemu;
+use table::Row;
+
+pub(crate) use job::Tier;
 
 /// What to run, and where.
 #[derive(Debug)]
 pub(crate) struct Request {
     /// Name of a kernel, or `all`.
     pub(crate) kernel: String,
+    /// Which tiers; without a command, none means each.
+    pub(crate) tiers: Vec<Tier>,
     /// More programs for the guests.
     pub(crate) add: Vec<PathBuf>,
     /// How long one guest may run.
     pub(crate) limit: Duration,
-    /// The command; if it is empty, all scenarios.
+    /// Changes no file: what is in the documentation must be right.
+    pub(crate) check: bool,
+    /// The command; if it is empty, everything that has to hold.
     pub(crate) command: Vec<String>,
 }
 
-/// Boots the kernels one after the other. Gives the command's exit code, of several that are not 0 the first.
+impl Request {
+    /// Everything that has to hold on any kernel.
+    pub(crate) fn everything(limit: Duration) -> Self {
+        Self {
+            kernel: "all".to_owned(),
+            tiers: Vec::new(),
+            add: Vec::new(),
+            limit,
+            check: true,
+            command: Vec::new(),
+        }
+    }
+
+    fn jobs(&self, object: Option<&str>) -> Vec<Job> {
+        let typed = |tier| Job::typed(&self.command, tier);
+        match (self.command.is_empty(), self.tiers.as_slice()) {
+            (true, []) => Job::all(Tier::ALL, object),
+            (true, tiers) => Job::all(tiers, object),
+            (false, []) => vec![typed(None)],
+            (false, tiers) => tiers.iter().map(|&tier| typed(Some(tier))).collect(),
+        }
+    }
+
+    /// Whether all is run that the table in the documentation is made of.
+    fn makes_the_table(&self) -> bool {
+        self.command.is_empty() && self.tiers.is_empty() && self.kernel == "all"
+    }
+}
+
+/// A kernel that has been tried.
+struct Tried {
+    kernel: &'static Kernel,
+    ending: Ending,
+    seconds: f64,
+}
+
+/// Boots the kernels. Gives the commands' exit code, of several that are not 0 the first.
 pub(crate) fn vm(request: &Request) -> Result<u8> {
     if !cfg!(target_arch = "x86_64") {
         bail!("the guests are x86_64, and so must this machine be, which builds their programs");
@@ -41,37 +91,141 @@ pub(crate) fn vm(request: &Request) -> Result<u8> {
     let kernels = selected(&request.kernel)?;
     let qemu = Qemu::ensure()?;
     let programs = Programs::build(&request.add)?;
-    let mut first = 0;
-    let mut summary = Vec::new();
-    for kernel in kernels {
-        let directory = kernel.ensure(false)?;
-        say(format!("--- kernel {} ---", kernel.name));
-        let began = Instant::now();
+    let jobs = request.jobs(programs.object());
+    let mut vmlinuz = Vec::new();
+    for &kernel in &kernels {
+        vmlinuz.push((kernel, kernel.ensure(false)?.join("vmlinuz")));
+    }
+    let try_one = |(kernel, vmlinuz): &(&'static Kernel, PathBuf)| {
         let guest = Guest {
+            name: kernel.name,
             qemu: &qemu,
-            vmlinuz: &directory.join("vmlinuz"),
+            vmlinuz,
             programs: &programs,
-            command: &request.command,
+            jobs: &jobs,
             limit: request.limit,
+            is_quiet: kernels.len() > 1,
         };
-        let (code, told) = match guest.run()? {
-            Ending::Exited(code) => (code, format!("exit code {code}")),
-            Ending::Failed(reason) => {
-                say(format!("error: kernel {}: {reason}", kernel.name));
-                (1, "did not come to its end".to_owned())
-            }
-        };
-        if first == 0 {
-            first = code;
+        run(kernel, &guest)
+    };
+    let tried = side_by_side(&vmlinuz, try_one);
+    for one in &tried {
+        say(summary(one, &jobs));
+    }
+    let code = tried
+        .iter()
+        .map(|one| code(&one.ending))
+        .find(|&code| code != 0);
+    if request.makes_the_table() && code.is_none() {
+        let table = table::render(&rows(&tried, &jobs, &programs)?);
+        if request.check {
+            table::check(&table)?;
+        } else {
+            table::write(&table)?;
         }
-        summary.push(format!(
-            "kernel {:7} {told}, {:.0} s",
-            kernel.name,
-            began.elapsed().as_secs_f64()
+    }
+    Ok(code.unwrap_or_default())
+}
+
+/// Runs guests, several at a time if there are processors for it. The answers are in their order.
+fn side_by_side<T: Sync, A: Send>(items: &[T], run: impl Fn(&T) -> A + Sync) -> Vec<A> {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let queue = Mutex::new(items.iter().enumerate());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let answers = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..(processors / guest::PROCESSORS).max(1) {
+            scope.spawn(|| {
+                while let Some((index, item)) = next() {
+                    let answer = run(item);
+                    let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+                    answers.push((index, answer));
+                }
+            });
+        }
+    });
+    let mut answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
+    answers.sort_by_key(|(index, _)| *index);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// Runs a guest; its output comes out whole.
+fn run(kernel: &'static Kernel, guest: &Guest<'_>) -> Tried {
+    say(format!("kernel {:7} boots", kernel.name));
+    let began = Instant::now();
+    let ending = guest.run().unwrap_or_else(|error| Ending {
+        failure: Some(format!("{error:#}")),
+        ..Ending::default()
+    });
+    if !ending.output.is_empty() {
+        let mut stdout = io::stdout().lock();
+        // Who does not read it any more has the summary.
+        let _ = writeln!(stdout, "\n=== kernel {} ===", kernel.name);
+        let _ = stdout
+            .write_all(&ending.output)
+            .and_then(|()| stdout.flush());
+    }
+    if let Some(reason) = &ending.failure {
+        say(format!("error: kernel {}: {reason}", kernel.name));
+    }
+    Tried {
+        kernel,
+        ending,
+        seconds: began.elapsed().as_secs_f64(),
+    }
+}
+
+/// The first that is not 0; 1 for a guest that did not come to its end.
+fn code(ending: &Ending) -> u8 {
+    let mut codes = ending.done.iter().map(|done| done.code);
+    let failed = u8::from(ending.failure.is_some());
+    codes.find(|&code| code != 0).unwrap_or(failed)
+}
+
+/// A line for each job, and one for the guest.
+fn summary(tried: &Tried, jobs: &[Job]) -> String {
+    let name = tried.kernel.name;
+    let mut lines = Vec::new();
+    for (job, done) in jobs.iter().zip(&tried.ending.done) {
+        lines.push(format!(
+            "kernel {name:7} {:30} exit code {}, {:.0} s",
+            job.title, done.code, done.seconds
         ));
     }
-    say(summary.join("\n"));
-    Ok(first)
+    let ended = if tried.ending.failure.is_some() {
+        "did not come to its end"
+    } else {
+        "ended"
+    };
+    lines.push(format!(
+        "kernel {name:7} {ended} after {:.0} s",
+        tried.seconds
+    ));
+    lines.join("\n")
+}
+
+/// The table's: every kernel's, and this machine's as far as it can trace.
+fn rows(tried: &[Tried], jobs: &[Job], programs: &Programs) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for one in tried {
+        for (job, done) in jobs.iter().zip(&one.ending.done) {
+            if let (Some(tier), true) = (job.tier, job.answers) {
+                let row = Row::read(one.kernel.name, tier, &done.answer);
+                rows.push(row.with_context(|| {
+                    format!("kernel {}, {}: no answer", one.kernel.name, job.title)
+                })?);
+            }
+        }
+    }
+    let portwatch = programs.path("portwatch");
+    let portwatch = portwatch.context("portwatch has not been built")?;
+    for &tier in Tier::ALL {
+        match output(Command::new(portwatch).args(job::doctor(tier))) {
+            Ok(findings) => rows.extend(Row::read(table::HERE, tier, &findings)),
+            Err(error) => say(format!("no row for this machine: {error:#}")),
+        }
+    }
+    Ok(rows)
 }
 
 fn selected(name: &str) -> Result<Vec<&'static Kernel>> {
@@ -99,5 +253,29 @@ mod tests {
             selected("6").unwrap_err().to_string(),
             "no kernel is called 6; there are 5.10, 6.1, 6.12, newest, and all"
         );
+    }
+
+    #[test]
+    fn a_command_is_run_once_unless_tiers_are_named() {
+        let mut request = Request::everything(Duration::ZERO);
+        assert_eq!(request.jobs(None).len(), 5);
+        request.tiers = vec![Tier::Fexit];
+        assert_eq!(request.jobs(None).len(), 3);
+        assert!(!request.makes_the_table());
+        request.command = vec!["live".to_owned(), "v6".to_owned()];
+        let titles = |request: &Request| -> Vec<String> {
+            let jobs = request.jobs(None);
+            jobs.into_iter().map(|job| job.title).collect()
+        };
+        assert_eq!(titles(&request), ["live v6, tier fexit"]);
+        request.tiers.clear();
+        assert_eq!(titles(&request), ["live v6"]);
+    }
+
+    #[test]
+    fn answers_are_in_the_order_of_the_questions() {
+        let items: Vec<u32> = (0..100).collect();
+        assert_eq!(side_by_side(&items, |item| item * 2)[99], 198);
+        assert!(side_by_side(&items, |item| *item).is_sorted());
     }
 }

@@ -12,12 +12,12 @@ use std::{
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use portwatch_tests::{
-    agent, guest,
+    agent, bench, guest,
     harness::portwatch_binary,
     lab::Pace,
     load, rule,
     scenario::{all, find},
-    verify::{Outcome, Verifier},
+    verify::{BATCH, Outcome, Verifier},
 };
 
 #[derive(Parser)]
@@ -71,13 +71,15 @@ enum Command {
     },
     /// Bind generated pairs of sockets, and compare the kernel's answers with portwatch's rule; needs root
     Rule {
-        /// How many random ones, beside the core that is always the same
+        /// How many; from 32000 on they hold every pair of the core
         #[arg(long, default_value_t = 20_000)]
         pairs: usize,
         /// What they are made from
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Measure what tracing costs; needs root
+    Bench(bench::BenchArgs),
     /// Be a process of a scenario
     #[command(name = agent::SUBCOMMAND, hide = true)]
     Agent {
@@ -149,6 +151,7 @@ fn main() -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::Bench(args) => bench::run(&args)?,
         Command::Agent { keep, rest: _ } => agent::serve(&keep)?,
         Command::Once { to } => agent::bind_once(to),
         Command::Guest => guest::serve()?,
@@ -158,37 +161,50 @@ fn main() -> Result<ExitCode> {
 
 /// Prints a line for each scenario, and one for each thing that is wrong. Exit code 1 if anything is.
 fn verify(names: &[String], verifier: &Verifier, late: bool) -> Result<ExitCode> {
-    let trace = if late { None } else { Some(verifier.trace()?) };
+    let is_wanted = |name: &&str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    let named = |watched| -> Vec<_> {
+        let of_this_kind = all().filter(|scenario| scenario.watched == watched);
+        let names = of_this_kind.map(|scenario| scenario.name);
+        names.filter(is_wanted).collect()
+    };
+    let (names, watched) = (named(false), named(true));
     let mut all_well = true;
-    for scenario in all() {
-        let name = scenario.name;
-        if !names.is_empty() && !names.iter().any(|wanted| wanted == name) {
-            continue;
-        }
-        let outcome = match &trace {
-            Some(trace) => verifier.verify(trace, name),
-            None => verifier.verify_late(name),
-        };
-        let line = match outcome {
-            Ok(Outcome {
-                skipped: Some(reason),
-                ..
-            }) => format!("skip {name}: {reason}"),
-            Ok(Outcome { problems, .. }) if problems.is_empty() => format!("ok   {name}"),
-            Ok(Outcome { problems, .. }) => {
-                format!("FAIL {name}\n     {}", problems.join("\n     "))
+    if late {
+        for batch in names.chunks(BATCH) {
+            for (name, outcome) in batch.iter().zip(verifier.verify_late(batch)?) {
+                all_well &= tell(name, outcome)?;
             }
-            Err(error) => format!("FAIL {name}: {error:#}"),
-        };
-        all_well &= !line.starts_with("FAIL");
-        writeln!(stdout(), "{line}")?;
-    }
-    if let Some(trace) = trace {
+        }
+    } else {
+        let trace = verifier.trace()?;
+        for name in names {
+            all_well &= tell(name, verifier.verify(&trace, name))?;
+        }
         trace.stop()?;
+        for (name, outcome) in watched.iter().zip(verifier.verify_watched(&watched)?) {
+            all_well &= tell(name, outcome)?;
+        }
     }
     Ok(if all_well {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Prints what came of a scenario; whether all is well.
+fn tell(name: &str, outcome: Result<Outcome>) -> Result<bool> {
+    let line = match outcome {
+        Ok(Outcome {
+            skipped: Some(reason),
+            ..
+        }) => format!("skip {name}: {reason}"),
+        Ok(Outcome { problems, .. }) if problems.is_empty() => format!("ok   {name}"),
+        Ok(Outcome { problems, .. }) => {
+            format!("FAIL {name}\n     {}", problems.join("\n     "))
+        }
+        Err(error) => format!("FAIL {name}: {error:#}"),
+    };
+    writeln!(stdout(), "{line}")?;
+    Ok(!line.starts_with("FAIL"))
 }

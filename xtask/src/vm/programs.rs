@@ -1,5 +1,6 @@
 //! What runs in the guests: built here, and linked statically, for there are no libraries.
 
+use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,11 +18,15 @@ const FLAGS: &str = "-Ctarget-feature=+crt-static -Cstrip=symbols";
 
 /// Where programs are in the guest.
 const BIN: &str = "/bin";
+/// Where the BPF object is there.
+const OBJECT: &str = "/bin/portwatch.bpf.o";
 
 /// Files for the guests' `/bin`, by what they are called there.
 #[derive(Debug)]
 pub(super) struct Programs {
     files: Vec<(String, PathBuf)>,
+    /// A BPF object that is not portwatch's own: `PORTWATCH_BPF_OBJECT`.
+    object: Option<PathBuf>,
     /// Where the live tests look for the scenarios: cargo tells them when it builds them.
     scenario: PathBuf,
 }
@@ -51,15 +56,35 @@ impl Programs {
             }
             files.push((name.to_owned(), path.clone()));
         }
-        Ok(Self { files, scenario })
+        Ok(Self {
+            files,
+            object: env::var_os("PORTWATCH_BPF_OBJECT").map(PathBuf::from),
+            scenario,
+        })
+    }
+
+    /// Where they are here.
+    pub(super) fn path(&self, name: &str) -> Option<&Path> {
+        let mut files = self.files.iter();
+        files
+            .find(|(file, _)| file == name)
+            .map(|(_, path)| path.as_path())
+    }
+
+    /// Where the guest has the BPF object, if there is one beside portwatch's own.
+    pub(super) fn object(&self) -> Option<&'static str> {
+        self.object.is_some().then_some(OBJECT)
     }
 
     /// Puts them into a guest's file system.
     pub(super) fn install(&self, into: &mut Initramfs) -> Result<()> {
+        let read =
+            |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
         for (name, path) in &self.files {
-            let content =
-                fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-            into.file(&format!("{BIN}/{name}"), &content)?;
+            into.file(&format!("{BIN}/{name}"), &read(path)?)?;
+        }
+        if let Some(object) = &self.object {
+            into.file(OBJECT, &read(object)?)?;
         }
         if self.scenario != Path::new(BIN).join("scenario") {
             into.symlink(&self.scenario, &format!("{BIN}/scenario"))?;
@@ -70,7 +95,7 @@ impl Programs {
 
 /// Runs cargo and gives the name and the path of each executable that is then there.
 fn executables(arguments: &[&str]) -> Result<Vec<(String, PathBuf)>> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .current_dir(root())
         .args(arguments)

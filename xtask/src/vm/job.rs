@@ -1,0 +1,148 @@
+//! What guests run: commands, one after the other.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+/// Where portwatch gets what it knows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tier {
+    /// Functions of the kernel.
+    Fexit,
+    /// Tracepoints alone.
+    Tracepoint,
+}
+
+impl Tier {
+    pub(crate) const ALL: &'static [Self] = &[Self::Fexit, Self::Tracepoint];
+
+    /// As `--tier` of `portwatch trace` and `portwatch doctor` has it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Fexit => "fexit",
+            Self::Tracepoint => "tracepoint",
+        }
+    }
+}
+
+/// For every command. What the tests wait for takes longer in an emulated machine.
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("PATH", "/bin"),
+    ("HOME", "/"),
+    ("PORTWATCH_BIN", "/bin/portwatch"),
+    ("PORTWATCH_TEST_TIMEOUT", "60"),
+];
+
+/// Pairs for the rule: enough for every clause, and done in half a minute.
+const PAIRS: &str = "20000";
+
+/// A command.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    /// What it is called.
+    pub(super) title: String,
+    words: Vec<String>,
+    /// The one that portwatch is bound to in the tests.
+    pub(super) tier: Option<Tier>,
+    /// Its standard output is an answer to us, and none of the guest's output.
+    pub(super) answers: bool,
+}
+
+impl Job {
+    /// A command as it was typed.
+    pub(super) fn typed(words: &[String], tier: Option<Tier>) -> Self {
+        Self::new(&words.join(" "), words.to_vec(), tier)
+    }
+
+    fn new(title: &str, words: Vec<String>, tier: Option<Tier>) -> Self {
+        let title = match tier {
+            Some(tier) => format!("{title}, tier {}", tier.name()),
+            None => title.to_owned(),
+        };
+        Self {
+            title,
+            words,
+            tier,
+            answers: false,
+        }
+    }
+
+    /// Everything that has to hold on a kernel: the scenarios in each tier, and the rule.
+    pub(super) fn all(tiers: &[Tier], object: Option<&str>) -> Vec<Self> {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect();
+        let mut jobs = Vec::new();
+        for &tier in tiers {
+            jobs.push(Self::new("scenarios", words("live"), Some(tier)));
+            jobs.push(Self::capabilities(tier, object));
+        }
+        let rule = words(&format!("scenario rule --pairs {PAIRS}"));
+        jobs.push(Self::new("rule", rule, None));
+        jobs
+    }
+
+    /// Answers with what portwatch can know.
+    fn capabilities(tier: Tier, object: Option<&str>) -> Self {
+        let mut words = vec!["portwatch"];
+        words.extend(doctor(tier));
+        if let Some(object) = object {
+            words.extend(["--bpf-object", object]);
+        }
+        let words = words.into_iter().map(str::to_owned).collect();
+        Self {
+            answers: true,
+            ..Self::new("capabilities", words, Some(tier))
+        }
+    }
+
+    /// As the guest's first process reads it: `portwatch_tests::guest`.
+    fn described(&self, object: Option<&str>) -> Value {
+        let mut environment: BTreeMap<&str, &str> = ENVIRONMENT.iter().copied().collect();
+        environment.extend(self.tier.map(|tier| ("PORTWATCH_TEST_TIER", tier.name())));
+        environment.extend(object.map(|object| ("PORTWATCH_BPF_OBJECT", object)));
+        json!({
+            "title": self.title,
+            "words": self.words,
+            "environment": environment,
+            "answers": self.answers,
+        })
+    }
+}
+
+/// Arguments with which portwatch says in JSON what it can know.
+pub(super) fn doctor(tier: Tier) -> [&'static str; 5] {
+    ["doctor", "--format", "json", "--tier", tier.name()]
+}
+
+/// Jobs as the guest's first process reads them; `object` is the path there of a BPF object that is not portwatch's own.
+pub(super) fn described(jobs: &[Job], object: Option<&str>) -> Result<Vec<u8>> {
+    let jobs: Vec<_> = jobs.iter().map(|job| job.described(object)).collect();
+    Ok(serde_json::to_vec(&jobs)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_is_tried_in_each_tier() {
+        let jobs = Job::all(Tier::ALL, Some("/bin/o"));
+        let titles: Vec<_> = jobs.iter().map(|job| job.title.as_str()).collect();
+        assert_eq!(
+            titles,
+            [
+                "scenarios, tier fexit",
+                "capabilities, tier fexit",
+                "scenarios, tier tracepoint",
+                "capabilities, tier tracepoint",
+                "rule"
+            ]
+        );
+        let told: Value =
+            serde_json::from_slice(&described(&jobs, Some("/bin/o")).unwrap()).unwrap();
+        assert_eq!(told[0]["environment"]["PORTWATCH_TEST_TIER"], "fexit");
+        assert_eq!(told[0]["environment"]["PORTWATCH_BPF_OBJECT"], "/bin/o");
+        assert_eq!(told[1]["words"][7], "/bin/o");
+        assert_eq!(told[4]["environment"]["PORTWATCH_TEST_TIER"], Value::Null);
+    }
+}
