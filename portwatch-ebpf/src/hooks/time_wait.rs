@@ -34,17 +34,31 @@ pub fn twsk_alloc(ctx: FExitContext) -> i32 {
 #[fexit(function = "__inet_twsk_schedule")]
 pub fn twsk_schedule(ctx: FExitContext) -> i32 {
     undisturbed(|| {
-        let tw = launder(&ctx, 0);
-        if is_watched(read(tw, offset!(skc_num))) {
-            let action = if ctx.arg::<u64>(2) as u8 == 0 {
-                action::ENTER
-            } else {
-                action::REARM
-            };
-            send_time_wait(tw, action, reason::UNKNOWN, 0);
+        let rearm = ctx.arg::<u64>(2) as u8 != 0;
+        if rearm {
+            tell(launder(&ctx, 0), action::REARM);
+        } else if !has!(fn_twsk_hashdance_schedule) {
+            tell(launder(&ctx, 0), action::ENTER);
         }
         0
     })
+}
+
+/// `void inet_twsk_hashdance_schedule(struct inet_timewait_sock *tw, struct sock *sk, struct inet_hashinfo *hashinfo, int
+/// timeo)` (6.9), in which the one above may be inlined.
+#[fexit(function = "inet_twsk_hashdance_schedule")]
+pub fn twsk_hashdance(ctx: FExitContext) -> i32 {
+    undisturbed(|| {
+        tell(launder(&ctx, 0), action::ENTER);
+        0
+    })
+}
+
+#[inline(always)]
+fn tell(tw: u64, action: u32) {
+    if is_watched(read(tw, offset!(skc_num))) {
+        send_time_wait(tw, action, reason::UNKNOWN, 0);
+    }
 }
 
 /// `void inet_twsk_kill(struct inet_timewait_sock *tw)`: every end leads here.

@@ -302,6 +302,7 @@ pub const CAPABILITIES: &[Capability] = &[
                 &[
                     exit("twsk_alloc", "inet_twsk_alloc", 3).when(When::NoCookies),
                     exit("twsk_schedule", "__inet_twsk_schedule", 3),
+                    exit("twsk_hashdance", "inet_twsk_hashdance_schedule", 4).when(When::Exists),
                     exit("twsk_unique", "tcp_twsk_unique", 3),
                     hook("timewait_segment", TIMEWAIT_SEGMENT),
                     hook("timewait_answer", TIMEWAIT_ANSWER),
@@ -375,7 +376,7 @@ pub const CAPABILITIES: &[Capability] = &[
                 ],
             )
         }],
-        lost: "which stage refused is told where the error proves it; binds inside the kernel and of 32-bit programs are not seen (their sockets are still named as blockers)",
+        lost: "which stage refused is told only where the error proves it; binds of the kernel itself and of 32-bit programs are not seen",
     },
     Capability {
         name: "io_uring",
