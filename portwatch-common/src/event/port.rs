@@ -10,6 +10,8 @@ pub mod action {
     pub const TAKEN: u32 = 1;
     /// The socket has it no longer. Its `TIME_WAIT` may, and so may connections.
     pub const RELEASED: u32 = 2;
+    /// A socket that had bound the port before has a connection from it. Not told; a `TIME_WAIT` of the same ends is over.
+    pub const CONNECTED: u32 = 3;
 }
 
 /// How the socket got it.

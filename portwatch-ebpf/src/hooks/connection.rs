@@ -127,8 +127,13 @@ fn established(sk: u64, old: u8) -> i32 {
         let bound = bits(sk, offset!(sk_userlocks)) & BINDPORT_LOCK != 0;
         if old == state::SYN_RECV {
             send_port(sk, action::TAKEN, how::ACCEPT);
-        } else if !bound {
-            send_port(sk, action::TAKEN, how::CONNECT);
+        } else {
+            let action = if bound {
+                action::CONNECTED
+            } else {
+                action::TAKEN
+            };
+            send_port(sk, action, how::CONNECT);
         }
     }
     0

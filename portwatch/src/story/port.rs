@@ -20,7 +20,7 @@ use crate::{
 
 impl<S: Surroundings> Story<S> {
     pub(super) fn port(&mut self, raw: &raw::Port) {
-        let Some((action, local)) = action_of(raw.action).zip(end(&raw.socket.local)) else {
+        let Some(local) = end(&raw.socket.local) else {
             return;
         };
         let socket = &raw.socket;
@@ -30,11 +30,14 @@ impl<S: Surroundings> Story<S> {
         let connection = remote
             .filter(|_| matches!(proto, Proto::Tcp | Proto::Mptcp))
             .map(|remote| Connection::new(socket.netns, local, remote));
+        if matches!(raw.action, action::TAKEN | action::CONNECTED) {
+            self.in_place_of(raw, connection.as_ref());
+        }
+        let Some(action) = action_of(raw.action) else {
+            return;
+        };
         let reason = match action {
-            Action::Taken => {
-                self.in_place_of(raw, connection.as_ref());
-                None
-            }
+            Action::Taken => None,
             Action::Released => self.reason(raw, connection.as_ref()),
         };
         let body = Port {

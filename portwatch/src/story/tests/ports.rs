@@ -109,6 +109,23 @@ fn a_new_connection_ends_the_time_wait_of_the_last() {
 }
 
 #[test]
+fn a_bound_socket_that_connects_ends_it_too_and_takes_nothing() {
+    let mut story = with_time_wait();
+    let event = Event::Port(Box::new(event(action::CONNECTED, how::CONNECT, 130)));
+    let records: Vec<_> = story.event(&event).collect();
+    let [record] = &records[..] else {
+        panic!("{records:?}")
+    };
+    let Body::TimeWait(left) = &record.body else {
+        panic!("{record:?}")
+    };
+    assert_eq!(
+        (left.action, left.reason, left.reused_by),
+        (Change::Leave, Some(Reason::Reused), Some(ReusedBy::Connect))
+    );
+}
+
+#[test]
 fn what_was_overdue_may_have_expired_before() {
     let mut story = with_time_wait();
     let (before, _) = told(&mut story, event(action::TAKEN, how::ACCEPT, 160));
