@@ -18,7 +18,7 @@ use crate::{
     globals::{has, offset},
     index,
     maps::{Context, EXACT, WORK, Work},
-    read::read,
+    read::{Word, read},
     sock::Common,
 };
 
@@ -78,8 +78,13 @@ pub unsafe fn walk(context: Context, work: *mut Work, binder: u64, net: u64, por
     let found = unsafe { prepare(&mut *work, binder, net, port, udp) };
     exact(context as u32);
     if !udp && port != 0 && net != 0 {
-        for way in 0..INDEX_WAYS as u32 {
-            indexed(context as u32, way);
+        if recall(context as u32) != 0 {
+            for way in 0..INDEX_WAYS {
+                // SAFETY: the caller's promise. To look here is less than to call for nothing.
+                if unsafe { (*work).indexed[way] } != 0 {
+                    indexed(context as u32, way as u32);
+                }
+            }
         }
     }
     if !found {
@@ -159,11 +164,12 @@ fn tcp_bucket(cursor: &mut Cursor, walk: &mut Walk, device: u32) -> bool {
             return false;
         }
         let bucket = node - u64::from(offset!(tb_node));
-        if read::<u16>(bucket, offset!(tb_port)) == cursor.port as u16
+        let word = Word::around(bucket, offset!(tb_port));
+        if word.u16(offset!(tb_port)) == cursor.port as u16
             && read::<u64>(bucket, offset!(tb_net)) == cursor.net
-            && is_same_domain(bucket, device)
+            && is_same_domain(word, device)
         {
-            enter_bucket(bucket, cursor);
+            enter_bucket(bucket, word, cursor);
             walk.flags |= walk::BUCKET_FOUND;
             return true;
         }
@@ -176,15 +182,15 @@ fn tcp_bucket(cursor: &mut Cursor, walk: &mut Walk, device: u32) -> bool {
 /// A VRF has buckets of its own (`inet_bind_bucket_match()` compares the L3 master device). A socket without a device is
 /// in none; of one with a device it is not known whether it is in a VRF, so that any bucket may be its own.
 #[inline(always)]
-fn is_same_domain(bucket: u64, device: u32) -> bool {
-    device != 0 || !has!(tb_l3mdev) || read::<u32>(bucket, offset!(tb_l3mdev)) == 0
+fn is_same_domain(bucket: Word, device: u32) -> bool {
+    device != 0 || !has!(tb_l3mdev) || bucket.u32(offset!(tb_l3mdev)) == 0
 }
 
 #[inline(always)]
-fn enter_bucket(bucket: u64, cursor: &mut Cursor) {
+fn enter_bucket(bucket: u64, word: Word, cursor: &mut Cursor) {
     let never: i8 = -1;
-    if read::<i8>(bucket, offset!(tb_fastreuse)) == never
-        && read::<i8>(bucket, offset!(tb_fastreuseport)) == never
+    if word.u8(offset!(tb_fastreuse)) as i8 == never
+        && word.u8(offset!(tb_fastreuseport)) as i8 == never
     {
         cursor.connect_only = 1;
     }
@@ -310,6 +316,28 @@ pub extern "C" fn exact(context: u32) -> u32 {
     0
 }
 
+/// Copies what the index knows of the port. 0 if that is nothing.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn recall(context: u32) -> u32 {
+    let Some(work) = WORK.get_ptr_mut(Context::masked(context)) else {
+        return 0;
+    };
+    // SAFETY: as in `step`.
+    let work = unsafe { &mut *work };
+    let netns = work.conflict.attempt.socket.netns;
+    let Some(entry) = index::get(netns, work.cursor.port as u16) else {
+        return 0;
+    };
+    // SAFETY: a valid map value.
+    let entry = unsafe { &*entry };
+    if entry.listened_ns != 0 {
+        work.conflict.walk.flags |= walk::HAD_LISTENER;
+    }
+    work.indexed = entry.sk;
+    1
+}
+
 /// Looks at a socket of the index.
 #[inline(never)]
 #[unsafe(no_mangle)]
@@ -319,18 +347,8 @@ pub extern "C" fn indexed(context: u32, way: u32) -> u32 {
     };
     // SAFETY: as in `step`.
     let work = unsafe { &mut *work };
-    let netns: u32 = read(work.cursor.net, offset!(net_inum));
-    let Some(entry) = index::get(netns, work.cursor.port as u16) else {
-        return 0;
-    };
-    // SAFETY: a valid map value; `way` is masked to its length.
-    let (sk, listened_ns) = unsafe { ((*entry).sk[(way & 7) as usize], (*entry).listened_ns) };
-    if listened_ns != 0 {
-        work.conflict.walk.flags |= walk::HAD_LISTENER;
-    }
-    if sk != 0 {
-        consider(work, sk, 1);
-    }
+    let sk = work.indexed[way as usize & (INDEX_WAYS - 1)];
+    consider(work, sk, 1);
     0
 }
 

@@ -3,13 +3,15 @@
 use core::arch::asm;
 
 use aya_ebpf::{
-    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    bindings::{
+        BPF_RB_AVAIL_DATA, BPF_RB_CONS_POS, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RB_PROD_POS,
+    },
     helpers::generated::{bpf_get_smp_processor_id, bpf_ringbuf_output},
     maps::ring_buf::RingBufEntry,
 };
 use portwatch_common::counters::{Counter, STRIDE};
 
-use crate::maps::{COUNTERS, EVENTS};
+use crate::maps::{COUNTERS, EVENTS, WOKEN};
 
 /// Adds one to a counter.
 #[inline(always)]
@@ -28,14 +30,25 @@ pub fn count(counter: Counter) {
 /// The reader is woken when so many bytes wait for it; it also looks by itself, ten times a second.
 const WAKE_BYTES: u64 = 512 * 1024;
 
-/// Failures wake the reader at once. To be woken for each success would cost the caller more than the record.
+/// True if the reader is to be woken. Failures wake it at once; to be woken for each success would cost the caller more
+/// than the record.
 #[inline(always)]
-fn wakeup(urgent: bool) -> u64 {
-    if urgent || EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) > WAKE_BYTES {
-        u64::from(BPF_RB_FORCE_WAKEUP)
-    } else {
-        u64::from(BPF_RB_NO_WAKEUP)
+fn wakes(urgent: bool) -> bool {
+    if !urgent && EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) <= WAKE_BYTES {
+        return false;
     }
+    // One that was woken and has not yet come to what it was woken for finds this record, too.
+    EVENTS.query(u64::from(BPF_RB_CONS_POS))
+        >= woken().map_or(0, |end| {
+            // SAFETY: a valid map value. What another CPU writes meanwhile is as good.
+            unsafe { end.read_volatile() }
+        })
+}
+
+/// Behind the beginning of the last record that the reader was woken for: its place in the ring.
+#[inline(always)]
+fn woken() -> Option<*mut u64> {
+    WOKEN.get_ptr_mut(0)
 }
 
 /// Room for a record of a port or a `TIME_WAIT`.
@@ -72,16 +85,32 @@ pub unsafe fn submit(
     done: Counter,
     lost: Counter,
 ) -> bool {
-    let flags = wakeup(urgent);
+    let wakes = wakes(urgent);
+    let flags = if wakes {
+        BPF_RB_FORCE_WAKEUP
+    } else if urgent {
+        // The kernel wakes it if it is through with all before this when this is there.
+        0
+    } else {
+        BPF_RB_NO_WAKEUP
+    };
+    let begin = EVENTS.query(u64::from(BPF_RB_PROD_POS));
     // SAFETY: the caller's promise; the map is a ring buffer.
     let failed = unsafe {
         bpf_ringbuf_output(
             (&raw const EVENTS).cast_mut().cast(),
             record.cast_mut().cast(),
             len,
-            flags,
+            u64::from(flags),
         )
     };
+    if wakes
+        && failed == 0
+        && let Some(end) = woken()
+    {
+        // SAFETY: a valid map value.
+        unsafe { end.write_volatile(begin + 1) };
+    }
     count(if failed == 0 { done } else { lost });
     failed == 0
 }

@@ -10,10 +10,16 @@ use crate::{
     sock::{self, IPPROTO_MPTCP, IPPROTO_TCP, IPPROTO_UDP},
 };
 
+/// True if an attempt is left out because it succeeded, whatever else is known of it.
+#[inline(always)]
+pub fn leaves_out_success(attempt: &Attempt) -> bool {
+    config!(failures_only) != 0 && attempt.errno == 0
+}
+
 /// True if no filter leaves the attempt out.
 #[inline(always)]
 pub fn wanted(attempt: &Attempt) -> bool {
-    if config!(failures_only) != 0 && attempt.errno == 0 {
+    if leaves_out_success(attempt) {
         return false;
     }
     let filter_tgid = config!(filter_tgid);

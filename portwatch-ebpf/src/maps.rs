@@ -14,8 +14,8 @@ use portwatch_common::{
         time_wait::Recheck,
     },
     maps::{
-        BINDER_SLOTS, EXACT_ENTRIES, IN_FLIGHT_ENTRIES, IndexKey, OWNER_SLOTS, PORTS as PORT_BYTES,
-        PROCESS_SLOTS, PortIndex, ProcessSlot, RECHECKS,
+        BINDER_SLOTS, EXACT_ENTRIES, IN_FLIGHT_ENTRIES, INDEX_WAYS, IndexKey, OWNER_SLOTS,
+        PORTS as PORT_BYTES, PROCESS_SLOTS, PortIndex, ProcessSlot, RECHECKS,
     },
 };
 
@@ -24,6 +24,10 @@ use crate::{bucket::Cursor, hooks::inflight::Call, names};
 /// Records for user space. The loader sets the size.
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
+
+/// Which record the reader of [`EVENTS`] was last woken for.
+#[map]
+pub static WOKEN: Array<u64> = Array::with_max_entries(1, 0);
 
 /// [`portwatch_common::counters::Counter`], for each CPU. The loader sets the size.
 #[map]
@@ -97,6 +101,10 @@ pub struct Work {
     pub conflict: Conflict,
     /// Its network namespace; 0 without one.
     pub net: u64,
+    /// Its `struct socket`, if it was found through a descriptor; else 0.
+    pub socket: u64,
+    /// The sockets of the index, of the port that is walked for.
+    pub indexed: [u64; INDEX_WAYS],
     /// Where the walk is.
     pub cursor: Cursor,
     /// `struct sock_common` of the socket at hand.

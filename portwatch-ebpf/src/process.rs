@@ -23,16 +23,15 @@ use crate::{
 
 /// Sends the current process's record if it has not been sent since its last exec or change of control group.
 #[inline(always)]
-pub fn ensure(context: Context, task: u64, start_boot_ns: u64) {
+pub fn ensure(context: Context, start_boot_ns: u64) {
     let tgid = task::tgid();
     let Some(slot) = PROCESSES.get_ptr(tgid & (PROCESS_SLOTS - 1)) else {
         return;
     };
+    let css_set: u64 = task::Pointer::current().read(offset!(task_cgroups));
     // SAFETY: a valid map value. A torn read sends a record once more than needed, at worst.
     let known = unsafe {
-        (*slot).tgid == tgid
-            && (*slot).start_boot_ns == start_boot_ns
-            && (*slot).css_set == task::css_set(task)
+        (*slot).tgid == tgid && (*slot).start_boot_ns == start_boot_ns && (*slot).css_set == css_set
     };
     if !known {
         send(context as u32, 0);
@@ -58,7 +57,7 @@ pub extern "C" fn send(context: u32, flags: u32) -> u32 {
     };
     // SAFETY: as above.
     let record = unsafe { &mut (*work).record };
-    task::fill(task, &mut record.task);
+    task::fill(&mut record.task);
     record.flags = flags;
     arguments(task, record);
     (record.exe_len, record.cgroup_len) = (exe.0, cgroup.0);

@@ -20,6 +20,85 @@ pub fn peek<T: Default + Copy>(address: u64) -> T {
     unsafe { bpf_probe_read_kernel(address as *const T) }.unwrap_or_default()
 }
 
+/// Reads a member through a pointer whose type the verifier knows: no helper is called, which takes longer than all else of
+/// a read. A pointer that is read so is such a pointer itself.
+///
+/// # Safety
+///
+/// The verifier knows the type of `base`, or `base` is 0.
+#[inline(always)]
+pub unsafe fn typed<T: Default + Copy>(base: u64, offset: u32) -> T {
+    if base == 0 || offset == ABSENT {
+        return T::default();
+    }
+    // SAFETY: the verifier makes it a read that cannot fault. Volatile, so that it stays one.
+    unsafe { ((base + u64::from(offset)) as *const T).read_volatile() }
+}
+
+/// Eight bytes of a struct, read at once: members that lie side by side on most kernels cost one read.
+#[derive(Clone, Copy)]
+pub struct Word {
+    base: u64,
+    at: u32,
+    bytes: u64,
+}
+
+impl Word {
+    /// The eight bytes that a member lies in.
+    #[inline(always)]
+    pub fn around(base: u64, offset: u32) -> Self {
+        let at = offset & !7;
+        Self {
+            base,
+            at,
+            bytes: read(base, at),
+        }
+    }
+
+    /// The bytes from a member on, if `size` of them are here.
+    #[inline(always)]
+    fn beginning_at(self, offset: u32, size: u32) -> Option<u64> {
+        let skipped = offset.wrapping_sub(self.at);
+        (skipped <= 8 - size).then(|| self.bytes >> (skipped * 8))
+    }
+
+    /// A member of one byte.
+    #[inline(always)]
+    pub fn u8(self, offset: u32) -> u8 {
+        match self.beginning_at(offset, 1) {
+            Some(bytes) => bytes as u8,
+            None => read(self.base, offset),
+        }
+    }
+
+    /// A member of two bytes.
+    #[inline(always)]
+    pub fn u16(self, offset: u32) -> u16 {
+        match self.beginning_at(offset, 2) {
+            Some(bytes) => bytes as u16,
+            None => read(self.base, offset),
+        }
+    }
+
+    /// A member of four bytes.
+    #[inline(always)]
+    pub fn u32(self, offset: u32) -> u32 {
+        match self.beginning_at(offset, 4) {
+            Some(bytes) => bytes as u32,
+            None => read(self.base, offset),
+        }
+    }
+
+    /// A bit-field, as [`bits`] reads it.
+    #[inline(always)]
+    pub fn bits(self, field: u32) -> u8 {
+        if field == ABSENT {
+            return 0;
+        }
+        extract(self.u8(field & 0xffff), field)
+    }
+}
+
 /// Reads a bit-field in the encoding of [`portwatch_common::offsets::Query::Bits`].
 #[inline(always)]
 pub fn bits(base: u64, field: u32) -> u8 {

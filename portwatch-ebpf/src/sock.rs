@@ -8,7 +8,7 @@ use portwatch_common::{
 
 use crate::{
     globals::{config, has, offset},
-    read::{bits, extract, read},
+    read::{Word, bits, extract, read},
     task,
 };
 
@@ -150,6 +150,34 @@ fn ipv4(addr: [u8; 4]) -> [u8; 16] {
 /// Fills in every fact of a socket.
 #[inline(always)]
 pub fn fill(sk: u64, common: Common, out: &mut Socket) {
+    fill_known(sk, common, Known::NOTHING, out);
+}
+
+/// What has been read of a socket before its facts are filled in. Zero for what has not.
+#[derive(Clone, Copy)]
+pub struct Known {
+    /// Its `struct socket`, which has a file.
+    pub socket: u64,
+    /// A network namespace that may be its own.
+    pub net: u64,
+    /// Inode of that.
+    pub netns: u32,
+    /// The facts will not be told: it is enough to know whose port it is.
+    pub untold: bool,
+}
+
+impl Known {
+    const NOTHING: Self = Self {
+        socket: 0,
+        net: 0,
+        netns: 0,
+        untold: false,
+    };
+}
+
+/// Fills in every fact of a socket of which some are known.
+#[inline(always)]
+pub fn fill_known(sk: u64, common: Common, known: Known, out: &mut Socket) {
     let state = common.state();
     out.sk = sk;
     out.cookie = common.cookie();
@@ -158,8 +186,16 @@ pub fn fill(sk: u64, common: Common, out: &mut Socket) {
     out.bound_dev_if = common.bound_dev_if();
     out.reserved = 0;
     let net = common.net();
-    out.netns = read(net, offset!(net_inum));
-    out.netns_cookie = read(net, offset!(net_cookie));
+    out.netns = if known.netns != 0 && net == known.net {
+        known.netns
+    } else {
+        read(net, offset!(net_inum))
+    };
+    out.netns_cookie = if known.untold {
+        0
+    } else {
+        read(net, offset!(net_cookie))
+    };
     if common.is_inet() {
         common.local(&mut out.local);
         common.remote(&mut out.remote);
@@ -179,7 +215,7 @@ pub fn fill(sk: u64, common: Common, out: &mut Socket) {
     if state == state::TIME_WAIT {
         time_wait(sk, out);
     } else {
-        full(sk, out);
+        full(sk, known, out);
     }
 }
 
@@ -210,20 +246,21 @@ pub fn expires_in_jiffies(tw: u64) -> i64 {
 
 /// The rest of a full socket (`struct sock`).
 #[inline(always)]
-fn full(sk: u64, out: &mut Socket) {
+fn full(sk: u64, known: Known, out: &mut Socket) {
     let mut flags = 0;
     out.substate = 0;
     out.expires_in_jiffies = 0;
-    out.socket_type = read(sk, offset!(sk_type));
+    let word = Word::around(sk, offset!(sk_type));
+    out.socket_type = word.u16(offset!(sk_type));
     // `u8` in a bit-field before 5.6, `u16` since; the high byte is only used by MPTCP (262).
-    out.protocol = read(sk, offset!(sk_protocol));
-    if read::<u64>(sk, offset!(sk_reuseport_cb)) != 0 {
+    out.protocol = word.u16(offset!(sk_protocol));
+    if !known.untold && read::<u64>(sk, offset!(sk_reuseport_cb)) != 0 {
         flags |= flag::REUSEPORT_CB;
     }
-    if bits(sk, offset!(sk_kern_sock)) != 0 {
+    if word.bits(offset!(sk_kern_sock)) != 0 {
         flags |= flag::KERN_SOCK;
     }
-    let locks = bits(sk, offset!(sk_userlocks));
+    let locks = word.bits(offset!(sk_userlocks));
     if locks & BINDADDR_LOCK != 0 {
         flags |= flag::BINDADDR_LOCK;
     }
@@ -237,17 +274,23 @@ fn full(sk: u64, out: &mut Socket) {
             flags |= flag::CONNECT_BIND;
         }
     }
-    let socket: u64 = read(sk, offset!(sk_socket));
+    let socket: u64 = if known.socket == 0 {
+        read(sk, offset!(sk_socket))
+    } else {
+        known.socket
+    };
     let mut inode = 0;
     if socket != 0 {
         flags |= flag::HAS_SOCKET;
-        if read::<u64>(socket, offset!(socket_file)) != 0 {
+        if known.socket != 0 || read::<u64>(socket, offset!(socket_file)) != 0 {
             flags |= flag::HAS_FILE;
         }
         inode = socket - u64::from(offset!(alloc_socket)) + u64::from(offset!(alloc_inode));
     }
     out.inode = read(inode, offset!(i_ino));
-    if config!(uid_from_inode) == 0 {
+    if known.untold {
+        out.uid = 0;
+    } else if config!(uid_from_inode) == 0 {
         out.uid = read(sk, offset!(sk_uid));
     } else {
         // `sock_i_uid()`: the inode's owner, root for a socket without one.
@@ -260,35 +303,56 @@ fn full(sk: u64, out: &mut Socket) {
     }
 }
 
-/// The socket behind a descriptor of the current task; 0 if there is none.
+/// A socket behind a file: the `struct socket` and the `struct sock`.
+#[derive(Clone, Copy)]
+pub struct Found {
+    pub socket: u64,
+    pub sk: u64,
+}
+
+impl Found {
+    const NOTHING: Self = Self { socket: 0, sk: 0 };
+}
+
+/// The socket behind a descriptor of the current task; zeros if there is none.
 #[inline(always)]
-pub fn from_fd(fd: i32) -> u64 {
-    let files: u64 = read(task::current(), offset!(task_files));
-    let table: u64 = read(files, offset!(files_fdt));
-    if fd < 0 || fd as u32 >= read::<u32>(table, offset!(fdt_max)) {
-        return 0;
+pub fn from_fd(fd: i32) -> Found {
+    let table = task::Pointer::current()
+        .follow(offset!(task_files))
+        .follow(offset!(files_fdt));
+    if fd < 0 || fd as u32 >= table.read::<u32>(offset!(fdt_max)) {
+        return Found::NOTHING;
     }
-    let array: u64 = read(table, offset!(fdt_fd));
+    // Its type is lost here: the verifier does not follow a pointer to pointers.
+    let array: u64 = table.read(offset!(fdt_fd));
     if array == 0 {
-        return 0;
+        return Found::NOTHING;
     }
     from_file(read(array + u64::from(fd as u32) * 8, 0))
 }
 
-/// The socket behind a file; 0 if the file is none.
+/// The socket behind a file; zeros if the file is none.
 ///
 /// `socket->file == file` and `sk->sk_socket == socket` tell a socket's file from any other.
 #[inline(always)]
-pub fn from_file(file: u64) -> u64 {
+pub fn from_file(file: u64) -> Found {
     let socket: u64 = read(file, offset!(file_private_data));
-    if socket == 0 || read::<u64>(socket, offset!(socket_file)) != file {
-        return 0;
+    if socket == 0 {
+        return Found::NOTHING;
     }
-    let sk: u64 = read(socket, offset!(socket_sk));
-    if read::<u64>(sk, offset!(sk_socket)) != socket {
-        return 0;
+    // Side by side on every kernel seen: one read for both.
+    let [its_file, sk] = if offset!(socket_sk) == offset!(socket_file) + 8 {
+        read(socket, offset!(socket_file))
+    } else {
+        [
+            read(socket, offset!(socket_file)),
+            read(socket, offset!(socket_sk)),
+        ]
+    };
+    if its_file != file || read::<u64>(sk, offset!(sk_socket)) != socket {
+        return Found::NOTHING;
     }
-    sk
+    Found { socket, sk }
 }
 
 /// True for the unix family.

@@ -1,14 +1,14 @@
 //! The only place that reads tasks.
 
 use aya_ebpf::helpers::{
-    bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
+    bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
     generated::{bpf_get_current_task, bpf_get_current_task_btf, bpf_task_pt_regs},
 };
 use portwatch_common::event::process::Task;
 
 use crate::{
     globals::{config, has, offset},
-    read::read,
+    read::{read, typed},
 };
 
 /// `PF_KTHREAD` of `include/linux/sched.h`.
@@ -21,16 +21,93 @@ pub fn current() -> u64 {
     unsafe { bpf_get_current_task() }
 }
 
+/// A pointer to a task, or from a task on, whose type the verifier knows where [`Self::is_known`].
+#[derive(Clone, Copy)]
+pub struct Pointer(u64);
+
+impl Pointer {
+    /// The current task.
+    #[inline(always)]
+    pub fn current() -> Self {
+        if Self::is_known() {
+            // SAFETY: the helper has no conditions.
+            Self(unsafe { bpf_get_current_task_btf() } as u64)
+        } else {
+            Self(current())
+        }
+    }
+
+    /// True if the verifier knows types: the helper that gives a typed task is older than this one (5.11, 5.15).
+    #[inline(always)]
+    fn is_known() -> bool {
+        has!(helper_task_pt_regs)
+    }
+
+    /// A member.
+    #[inline(always)]
+    pub fn read<T: Default + Copy>(self, offset: u32) -> T {
+        if Self::is_known() {
+            // SAFETY: it is typed.
+            unsafe { typed(self.0, offset) }
+        } else {
+            read(self.0, offset)
+        }
+    }
+
+    /// A member that points to a struct.
+    #[inline(always)]
+    pub fn follow(self, offset: u32) -> Self {
+        Self(self.read(offset))
+    }
+
+    /// Where it points to.
+    #[inline(always)]
+    pub fn address(self) -> u64 {
+        self.0
+    }
+
+    /// Leader thread of a task's process.
+    #[inline(always)]
+    pub fn leader(self) -> Self {
+        self.follow(offset!(task_group_leader))
+    }
+
+    /// When a leader thread started: `CLOCK_BOOTTIME`, ns.
+    #[inline(always)]
+    pub fn start_boot_ns(self) -> u64 {
+        self.read(offset!(task_start_boottime))
+    }
+
+    /// Process id of a leader's parent.
+    #[inline(always)]
+    pub fn ppid(self) -> u32 {
+        self.follow(offset!(task_real_parent))
+            .read(offset!(task_tgid))
+    }
+
+    /// Name of a thread.
+    #[inline(always)]
+    pub fn comm(self) -> [u8; 16] {
+        let [low, high]: [u64; 2] = if Self::is_known() {
+            let at = offset!(task_comm);
+            [self.read(at), self.read(at + 8)]
+        } else {
+            read(self.0, offset!(task_comm))
+        };
+        (u128::from(low) | u128::from(high) << 64).to_le_bytes()
+    }
+
+    /// True for a kernel thread: a deferred `fput`, not the process that closed.
+    #[inline(always)]
+    pub fn is_kernel_thread(self) -> bool {
+        self.read::<u32>(offset!(task_flags)) & PF_KTHREAD != 0
+    }
+}
+
 /// Process id of the current task.
 #[inline(always)]
 pub fn tgid() -> u32 {
     (bpf_get_current_pid_tgid() >> 32) as u32
-}
-
-/// True for a kernel thread: a deferred `fput`, not the process that closed.
-#[inline(always)]
-pub fn is_kernel_thread(task: u64) -> bool {
-    read::<u32>(task, offset!(task_flags)) & PF_KTHREAD != 0
 }
 
 /// `TS_COMPAT` of `arch/x86/include/asm/thread_info.h`.
@@ -79,12 +156,6 @@ pub fn start_boot_ns(leader: u64) -> u64 {
     read(leader, offset!(task_start_boottime))
 }
 
-/// Process id of a leader's parent.
-#[inline(always)]
-pub fn ppid(leader: u64) -> u32 {
-    read(read(leader, offset!(task_real_parent)), offset!(task_tgid))
-}
-
 /// Name of a thread.
 #[inline(always)]
 pub fn comm(thread: u64) -> [u8; 16] {
@@ -97,26 +168,28 @@ pub fn css_set(task: u64) -> u64 {
     read(task, offset!(task_cgroups))
 }
 
-/// Fills in the current task.
+/// Fills in the current task, and gives the address of its network namespace.
 #[inline(always)]
-pub fn fill(task: u64, out: &mut Task) {
+pub fn fill(out: &mut Task) -> u64 {
+    let task = Pointer::current();
     let pid_tgid = bpf_get_current_pid_tgid();
     out.tgid = (pid_tgid >> 32) as u32;
     out.tid = pid_tgid as u32;
     out.uid = bpf_get_current_uid_gid() as u32;
-    let leader = leader(task);
-    out.start_boot_ns = start_boot_ns(leader);
-    out.ppid = ppid(leader);
-    out.comm = bpf_get_current_comm().unwrap_or_default();
-    out.leader_comm = if leader == task {
-        out.comm
-    } else {
-        comm(leader)
-    };
-    out.cap_effective = read(read(task, offset!(task_cred)), offset!(cred_cap_effective));
-    let net: u64 = read(read(task, offset!(task_nsproxy)), offset!(nsproxy_net));
-    out.netns = read(net, offset!(net_inum));
+    let leader = task.leader();
+    out.start_boot_ns = leader.start_boot_ns();
+    out.ppid = leader.ppid();
+    out.comm = task.comm();
+    out.leader_comm = leader.comm();
+    out.cap_effective = task
+        .follow(offset!(task_cred))
+        .read(offset!(cred_cap_effective));
+    let net = task
+        .follow(offset!(task_nsproxy))
+        .follow(offset!(nsproxy_net));
+    out.netns = net.read(offset!(net_inum));
     out.reserved = 0;
+    net.address()
 }
 
 /// The `kernfs` node of the control group that names a process best; 0 if there is none.

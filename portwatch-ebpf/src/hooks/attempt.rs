@@ -25,7 +25,7 @@ use crate::{
     owner::{self, By},
     port, process,
     read::read,
-    sock::{self, Common, IPPROTO_MPTCP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE},
+    sock::{self, Common, IPPROTO_MPTCP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE, Known},
     task,
 };
 
@@ -47,13 +47,13 @@ pub extern "C" fn begin_returned(op: u32, result: i64) -> u64 {
     // SAFETY: a valid map value, which only this thread's own calls write.
     let call = inflight::current(thread).filter(|call| unsafe { is_of((**call).op, op) });
     let Some(call) = call else {
-        return sock::from_fd(begin_unseen(op, result));
+        return find(begin_unseen(op, result));
     };
     // SAFETY: as above.
     let call = unsafe { &mut *call };
     // Where programs can be preempted and so be skipped, an entry may be left from an earlier call.
     if config!(keeps_cpu) != 0 && !call.is_registers() {
-        return sock::from_fd(begin_unseen(op, result));
+        return find(begin_unseen(op, result));
     }
     let sk = begin_seen(call, result);
     // Of a key that exists, removal cannot fail.
@@ -85,7 +85,18 @@ fn begin_seen(call: &mut Call, result: i64) -> u64 {
         return NOT_OF_INTEREST;
     }
     begin(Context::Tracepoint, call, result);
-    sock::from_fd(call.fd)
+    find(call.fd)
+}
+
+/// The socket behind the descriptor of the call that returns.
+#[inline(always)]
+fn find(fd: i32) -> u64 {
+    let found = sock::from_fd(fd);
+    if let Some(work) = WORK.get_ptr_mut(Context::Tracepoint as u32) {
+        // SAFETY: a valid per-CPU value, which no program of another context touches.
+        unsafe { (*work).socket = found.socket };
+    }
+    found.sk
 }
 
 /// Begins the record of a call that was refused before it began (seccomp), or begun before its entry was traced, and
@@ -106,7 +117,9 @@ pub fn begin(context: Context, call: &Call, result: i64) {
         return;
     };
     // SAFETY: a valid per-CPU value, which no program of another context touches.
-    let attempt = unsafe { &mut (*work).conflict.attempt };
+    let work = unsafe { &mut *work };
+    work.socket = 0;
+    let attempt = &mut work.conflict.attempt;
     attempt.op = call.op;
     attempt.errno = if result < 0 { (-result) as u32 } else { 0 };
     attempt.fd = call.fd;
@@ -132,7 +145,7 @@ pub fn complete(context: Context, sk: u64) {
     let what = compose(context as u32, sk);
     // SAFETY: a valid per-CPU value, which no program of another context touches.
     let start_boot_ns = unsafe { (*work).conflict.attempt.task.start_boot_ns };
-    process::ensure(context, task::current(), start_boot_ns);
+    process::ensure(context, start_boot_ns);
     if what & TAKEN != 0 {
         port::send_port(sk, action::TAKEN, how::BIND);
     }
@@ -157,10 +170,17 @@ pub extern "C" fn compose(context: u32, sk: u64) -> u32 {
     let attempt = &mut work.conflict.attempt;
     attempt.netns = Netns::NONE;
     work.net = 0;
+    let net = task::fill(&mut attempt.task);
+    let known = Known {
+        socket: work.socket,
+        net,
+        netns: attempt.task.netns,
+        untold: filter::leaves_out_success(attempt),
+    };
     // SAFETY: the buffer is a map value of that length.
     match unsafe { Common::copy(sk, work.common.as_mut_ptr()) } {
         Some(common) if sk != 0 => {
-            sock::fill(sk, common, &mut attempt.socket);
+            sock::fill_known(sk, common, known, &mut attempt.socket);
             work.net = common.net();
         }
         _ => {
@@ -169,7 +189,6 @@ pub extern "C" fn compose(context: u32, sk: u64) -> u32 {
         }
     }
     requested(attempt);
-    task::fill(task::current(), &mut attempt.task);
     // Filters select what is streamed, never what is owned.
     let mut what = 0;
     if attempt.errno == 0 {

@@ -28,10 +28,10 @@ use crate::{
     globals::{has, offset},
     maps::Context,
     owner::{self, By},
-    port::{self, is_on, is_watched, send_port},
+    port::{is_on, is_watched, send_port},
     preempt::undisturbed,
     process,
-    read::{bits, launder, read},
+    read::{bits, launder, read, typed},
     sock::BINDPORT_LOCK,
     task,
     time_wait::{of as time_wait_of, send_time_wait},
@@ -52,16 +52,16 @@ pub fn set_state(ctx: BtfTracePointContext) -> i32 {
             // Its port is released later, when its inode is gone. Nothing would make an address forget it.
             (state::LISTEN, state::CLOSE) if has!(fn_socket_ptr_cookie) => role::CLOSED,
             (state::SYN_SENT | state::SYN_RECV, state::ESTABLISHED) => {
-                return established(launder(&ctx, 0), old);
+                return established(&ctx, old);
             }
-            (_, state::CLOSE) => return closed(launder(&ctx, 0), old),
+            (_, state::CLOSE) => return closed(&ctx, old),
             _ => return 0,
         };
-        let sk: *mut core::ffi::c_void = ctx.arg(0);
         // A port that it has before it connects is from bind(): whose that is has been recorded then.
-        if role == role::CONNECTED && read::<u16>(sk as u64, offset!(skc_num)) != 0 {
+        if role == role::CONNECTED && port(&ctx) != 0 {
             return 0;
         }
+        let sk: *mut core::ffi::c_void = ctx.arg(0);
         let cookie = if has!(fn_socket_ptr_cookie) {
             // SAFETY: the tracepoint's own socket. The helper gives it a cookie if it has none; its TIME_WAIT inherits that.
             unsafe { bpf_get_socket_cookie(sk) }
@@ -95,35 +95,54 @@ pub fn sock_graft(ctx: FEntryContext) -> i32 {
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn record(context: u32, key: u64, role: u32) -> i32 {
-    let current = task::current();
-    if task::is_kernel_thread(current) {
+    let current = task::Pointer::current();
+    if current.is_kernel_thread() {
         return 0;
     }
     // SAFETY: the helper has no conditions.
     let now = unsafe { bpf_ktime_get_boot_ns() };
-    let leader = task::leader(current);
-    let start_boot_ns = task::start_boot_ns(leader);
+    let leader = current.leader();
+    let start_boot_ns = leader.start_boot_ns();
     let mut owner = Owner {
         key,
         since_ns: if role == role::CONNECTED { now } else { 0 },
         closed_ns: if role == role::CLOSED { now } else { 0 },
         start_boot_ns,
         tgid: task::tgid(),
-        ppid: task::ppid(leader),
+        ppid: leader.ppid(),
         uid: bpf_get_current_uid_gid() as u32,
         roles: role,
-        comm: task::comm(leader),
+        comm: leader.comm(),
         key_again: 0,
     };
     owner::set(By::Cookie, &mut owner);
-    process::ensure(Context::of(context), current, start_boot_ns);
+    process::ensure(Context::of(context), start_boot_ns);
     0
+}
+
+/// The local port of the tracepoint's socket, whose type the verifier knows.
+#[inline(always)]
+fn port(ctx: &BtfTracePointContext) -> u16 {
+    let at = offset!(skc_num);
+    // SAFETY: it is typed.
+    unsafe { typed(ctx.arg(0), at) }
+}
+
+/// The same of a socket that may have given it back already.
+#[inline(always)]
+fn port_at_last(ctx: &BtfTracePointContext) -> u16 {
+    match port(ctx) {
+        // As in `port::of()`; beyond `struct sock`, where the type ends.
+        0 => u16::from_be(read(ctx.arg(0), offset!(inet_sport))),
+        port => port,
+    }
 }
 
 /// A connection is there, outgoing or incoming.
 #[inline(always)]
-fn established(sk: u64, old: u8) -> i32 {
-    if is_on(switch::PORTS_FROM_STATES) && is_watched(port::of(sk)) {
+fn established(ctx: &BtfTracePointContext, old: u8) -> i32 {
+    if is_on(switch::PORTS_FROM_STATES) && is_watched(port_at_last(ctx)) {
+        let sk = launder(ctx, 0);
         let bound = bits(sk, offset!(sk_userlocks)) & BINDPORT_LOCK != 0;
         if old == state::SYN_RECV {
             send_port(sk, action::TAKEN, how::ACCEPT);
@@ -141,8 +160,13 @@ fn established(sk: u64, old: u8) -> i32 {
 
 /// A connection is over. If a mini-socket took its place, that is in the table by now.
 #[inline(always)]
-fn closed(sk: u64, old: u8) -> i32 {
-    let watched = is_watched(port::of(sk));
+fn closed(ctx: &BtfTracePointContext, old: u8) -> i32 {
+    // Nothing is told and nothing forgotten.
+    let watched = is_watched(port_at_last(ctx));
+    if !watched && has!(fn_socket_ptr_cookie) {
+        return 0;
+    }
+    let sk = launder(ctx, 0);
     let inferred = watched && is_on(switch::TIME_WAITS_FROM_STATES);
     if matches!(old, state::FIN_WAIT2 | state::CLOSING) && (inferred || !has!(fn_socket_ptr_cookie))
     {

@@ -52,7 +52,7 @@ pub extern "C" fn holders(ctx: *mut TaskFile) -> i32 {
     if task == 0 || file == 0 {
         return 0;
     }
-    let sk = sock::from_file(file);
+    let sk = sock::from_file(file).sk;
     if sk == 0 || !describe(sk, &mut row.socket) {
         return 0;
     }

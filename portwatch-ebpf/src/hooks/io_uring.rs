@@ -65,7 +65,7 @@ pub fn uring_complete(ctx: BtfTracePointContext) -> i32 {
             let _ = IN_FLIGHT_URING.remove(&req);
             return 0;
         }
-        let sk = sock::from_file(read(req, offset!(req_file)));
+        let sk = sock::from_file(read(req, offset!(req_file))).sk;
         if call.op == op::BIND {
             address(req, sk, call);
         }

@@ -15,7 +15,7 @@ use crate::{
     globals::offset,
     port::{self, is_watched, send_port},
     preempt::undisturbed,
-    read::{bits, launder, read},
+    read::{bits, launder, read, typed},
     sock::BINDPORT_LOCK,
 };
 
@@ -80,8 +80,10 @@ fn released(sk: u64) -> i32 {
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 pub fn destroy_sock(ctx: BtfTracePointContext) -> i32 {
     undisturbed(|| {
-        if port::is_on(switch::PORTS_FROM_STATES) {
-            released(launder(&ctx, 0));
+        let at = offset!(skc_num);
+        // SAFETY: the tracepoint's own socket, whose type the verifier knows.
+        if port::is_on(switch::PORTS_FROM_STATES) && is_watched(unsafe { typed(ctx.arg(0), at) }) {
+            send_port(launder(&ctx, 0), action::RELEASED, how::UNKNOWN);
         }
         0
     })

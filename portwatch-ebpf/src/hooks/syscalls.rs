@@ -8,7 +8,7 @@
 //! kernel skips it for every other task there. So each has copies there, which do what those before them could not.
 
 use aya_ebpf::{
-    helpers::bpf_get_current_pid_tgid, macros::tracepoint, programs::TracePointContext,
+    EbpfContext, helpers::bpf_get_current_pid_tgid, macros::tracepoint, programs::TracePointContext,
 };
 use portwatch_common::{
     endpoint::{AF_INET, AF_INET6, AF_UNIX},
@@ -31,8 +31,14 @@ const RESULT: usize = 16;
 
 #[inline(always)]
 fn argument(ctx: &TracePointContext, at: usize) -> u64 {
-    // SAFETY: the offset lies within the tracepoint's record.
-    unsafe { ctx.read_at(at) }.unwrap_or_default()
+    // SAFETY: the offset lies within the tracepoint's record. Volatile, because the verifier wants the offset in the read.
+    unsafe {
+        ctx.as_ptr()
+            .cast::<u8>()
+            .add(at)
+            .cast::<u64>()
+            .read_volatile()
+    }
 }
 
 /// int bind(int fd, struct sockaddr *umyaddr, int addrlen)
@@ -60,7 +66,7 @@ fn listen_begins(ctx: &TracePointContext) -> i32 {
     let mut call = Call::new(op::LISTEN, fd);
     call.backlog = argument(ctx, ARG1) as i32;
     // Without a port the kernel picks one (`inet_autobind`); afterwards that cannot be told any more.
-    let sk = sock::from_fd(fd);
+    let sk = sock::from_fd(fd).sk;
     let family: u16 = read(sk, offset!(skc_family));
     if family == AF_INET || family == AF_INET6 {
         if read::<u16>(sk, offset!(skc_num)) == 0 {
