@@ -3,6 +3,7 @@
 //! Its standard input is the control socket, its standard output a spare one, for the child that it may fork.
 
 mod process;
+mod seccomp;
 mod socket;
 
 use std::{
@@ -15,7 +16,7 @@ use anyhow::{Context, Result};
 
 pub(crate) use self::{process::raise_loopback, socket::attach_program};
 use crate::{
-    ports::tcp_state,
+    ports::{is_mini_socket, tcp_state},
     protocol::{Reply, Request, put, take},
 };
 
@@ -63,6 +64,10 @@ impl Agent {
             } => socket::bind(self.socket(*fd)?, to, *how, *then_kill),
             Request::Listen(fd, how) => socket::listen(self.socket(*fd)?, *how),
             Request::Connect(fd, to) => socket::connect(self.socket(*fd)?, *to),
+            Request::ConnectOnceAllowed(fd, to) => {
+                socket::connect_once_allowed(self.socket(*fd)?, *to)
+            }
+            Request::ConnectInVain(fd, to) => socket::connect_in_vain(self.socket(*fd)?, *to),
             Request::Accept(fd) => Ok(self.keep(socket::accept(self.socket(*fd)?)?)),
             Request::AwaitEof(fd) => socket::await_eof(self.socket(*fd)?),
             Request::Fill(fd) => socket::fill(self.socket(*fd)?),
@@ -71,6 +76,9 @@ impl Agent {
                 Ok(Reply::Done)
             }
             Request::TcpState(local, remote) => Ok(Reply::TcpState(tcp_state(*local, *remote)?)),
+            Request::IsMiniSocket(local, remote) => {
+                Ok(Reply::IsMiniSocket(is_mini_socket(*local, *remote)?))
+            }
             Request::NewNetns => process::new_netns(),
             Request::JoinNetns(pid) => process::join_netns(*pid),
             Request::WriteFile(path, text) => {
@@ -78,6 +86,7 @@ impl Agent {
                 Ok(Reply::Done)
             }
             Request::SetUid(uid) => process::set_uid(*uid),
+            Request::ForbidBind => seccomp::forbid_bind(),
             Request::SetName(name) => process::set_name(name),
             Request::Fork => process::fork(),
             Request::Exec { exe, keep, args } => process::exec(exe, keep, args),

@@ -1,10 +1,15 @@
 //! Compares what portwatch recorded with the truth.
 
+mod changes;
+mod means;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::truth::{Expected, Failure, Primary, Truth};
+pub use self::means::is_traced;
+use self::means::{abilities, is_missing, passes_filter};
+use crate::truth::{Change, Expected, Failure, Primary, Truth};
 
 /// States in which no process can reach a socket.
 const OUT_OF_REACH: &[&str] = &["time_wait", "fin_wait1", "fin_wait2", "last_ack", "closing"];
@@ -19,9 +24,14 @@ pub fn compare(truth: &Truth, log: &[Value], first: usize) -> Vec<String> {
     let exact = is_traced(log, "conflicts");
     let staged = is_traced(log, "stages");
     let records = &log[first..];
-    let expected = || truth.expect.iter().filter(|entry| !entry.before_tracing);
+    let expected = || {
+        truth.expect.iter().filter(|entry| {
+            // Only a function of the kernel shows what its own programs bind.
+            !entry.before_tracing && (staged || !entry.kernel) && passes_filter(entry, log)
+        })
+    };
     let pids: BTreeSet<u32> = expected().map(|entry| entry.binder.pid).collect();
-    let mut problems = Vec::new();
+    let mut problems = changes::compare(&truth.changes, log, first);
     for pid in pids {
         let of_pid: Vec<&Expected> = expected().filter(|entry| entry.binder.pid == pid).collect();
         let recorded = attempts_of(records, pid);
@@ -48,17 +58,10 @@ pub fn compare(truth: &Truth, log: &[Value], first: usize) -> Vec<String> {
     problems
 }
 
-/// Whether the record `start` says that portwatch does without this capability.
-fn is_missing(log: &[Value], capability: &str) -> bool {
-    let degraded = log.first().and_then(|start| start["degraded"].as_array());
-    let mut degraded = degraded.into_iter().flatten();
-    degraded.any(|degradation| degradation["what"] == capability)
-}
-
-/// Whether the record `start` says that portwatch has this capability from the kernel's own functions.
-fn is_traced(log: &[Value], capability: &str) -> bool {
-    log.first()
-        .is_some_and(|start| start["hooks"][capability]["tier"] == "fexit")
+/// Whether a log's records from `first` on may tell all of these changes.
+#[must_use]
+pub fn have_come(changes: &[Change], log: &[Value], first: usize) -> bool {
+    changes::have_come(changes, log, first)
 }
 
 /// The records of a process's attempts, in order.
@@ -118,23 +121,46 @@ impl Difference {
         self.same("op", &record["op"], &json!(expected.op));
         self.same("result", &record["result"], &json!(expected.result));
         self.same("errno", &record["errno"], &json!(expected.errno));
+        let facts = &record["facts"];
+        let entry_unseen = stage_of(expected) == Some("seccomp");
+        self.same("io_uring", &facts["io_uring"], &json!(expected.io_uring));
+        self.same("kernel", &facts["kernel"], &json!(expected.kernel));
+        self.same("entry_unseen", &facts["entry_unseen"], &json!(entry_unseen));
+        if entry_unseen && !abilities().reads_arguments {
+            // Then nothing leads to the socket.
+            self.same("addr", &record["addr"], &Value::Null);
+            self.same("port", &record["port"], &Value::Null);
+        } else {
+            self.socket(expected, record);
+        }
+        self.binder(expected, &record["process"]);
+        if let Some(failure) = &expected.failure {
+            self.stage(expected, failure, &record["stage"]);
+            self.failure(failure, record);
+        } else {
+            self.same("verdict of a success", &record["verdict"], &Value::Null);
+            self.same("stage of a success", &record["stage"], &Value::Null);
+        }
+    }
+
+    fn socket(&mut self, expected: &Expected, record: &Value) {
         self.same("proto", &record["proto"], &json!(expected.proto));
         self.same("addr", &record["addr"], &json!(expected.addr));
         self.same("port", &record["port"], &json!(expected.port));
-        self.same(
-            "bound_port",
-            &record["bound_port"],
-            &json!(expected.bound_port),
-        );
+        // Kernels before 6.1 leave the port to a socket that was refused in the end, and do not show it to the program.
+        let kept = stage_of(expected) == Some("cgroup_post")
+            && record["bound_port"] == json!(expected.port);
+        if !kept {
+            self.same(
+                "bound_port",
+                &record["bound_port"],
+                &json!(expected.bound_port),
+            );
+        }
         self.same(
             "options",
             &reuse_options(&record["options"]),
             &sorted(&expected.options),
-        );
-        self.same(
-            "io_uring",
-            &record["facts"]["io_uring"],
-            &json!(expected.io_uring),
         );
         if expected.proto != "unix" {
             self.same("netns", &record["netns"], &json!(expected.netns));
@@ -147,21 +173,14 @@ impl Difference {
         if let Some(inode) = expected.inode {
             self.same("inode", &record["socket"]["inode"], &json!(inode));
         }
-        self.binder(expected, &record["process"]);
-        if let Some(failure) = &expected.failure {
-            self.stage(expected, failure, &record["stage"]);
-            self.failure(failure, record);
-        } else {
-            self.same("verdict of a success", &record["verdict"], &Value::Null);
-            self.same("stage of a success", &record["stage"], &Value::Null);
-        }
     }
 
     /// That a TCP or UDP port is in use is said by its errno already.
     fn stage(&mut self, expected: &Expected, failure: &Failure, stage: &Value) {
         let in_use = expected.result == "EADDRINUSE" && expected.proto != "unix";
         match &failure.stage {
-            Some(truth) if self.staged || !stage.is_null() => {
+            // A filter shows in any tier.
+            Some(truth) if self.staged || truth == "seccomp" || !stage.is_null() => {
                 self.same("stage", stage, &json!(truth));
             }
             None if in_use => self.same("stage", stage, &json!("port")),
@@ -327,6 +346,11 @@ impl Difference {
             self.same("holders", &json!(told), &json!(truth));
         }
     }
+}
+
+/// The stage that refused, as far as the scenario says.
+fn stage_of(expected: &Expected) -> Option<&str> {
+    expected.failure.as_ref()?.stage.as_deref()
 }
 
 fn milliseconds(blocker: &Value) -> u64 {

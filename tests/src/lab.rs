@@ -1,6 +1,8 @@
 //! The vocabulary of the scenarios: processes, sockets, attempts and what must be said of them.
 
 mod blame;
+mod cgroup;
+mod change;
 mod process;
 
 use std::{
@@ -20,12 +22,14 @@ use tempfile::TempDir;
 
 pub use self::{
     blame::Blame,
+    cgroup::{Cgroup, Rule},
+    change::Changed,
     process::{Process, Sock},
 };
 use crate::{
     agent,
     ports::Claim,
-    truth::{Binder, Expected, Failure, Truth},
+    truth::{Binder, Change, Expected, Failure, Truth},
 };
 
 /// How a scenario keeps in step with whoever watches it.
@@ -38,7 +42,7 @@ pub struct Pace {
 }
 
 /// Line that a scenario prints when it stops. It goes on at the next line of its standard input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stop {
     /// The port is held.
@@ -49,12 +53,17 @@ pub enum Stop {
         pid: u32,
         /// Number of the attempt.
         attempt: usize,
+        /// Only a function of the kernel shows it.
+        kernel: bool,
     },
+    /// All this becomes of watched ports before it goes on, and some of it takes the kernel a minute.
+    Changes(Vec<Change>),
 }
 
 /// Where a scenario is played.
 pub struct Lab {
     ledger: RefCell<Vec<Expected>>,
+    changes: RefCell<Vec<Change>>,
     claims: RefCell<Vec<Claim>>,
     programs: TempDir,
     pace: Pace,
@@ -102,6 +111,7 @@ impl Lab {
     pub fn play(scenario: &str, pace: Pace, script: fn(&Self) -> Result<()>) -> Result<Truth> {
         let lab = Self {
             ledger: RefCell::default(),
+            changes: RefCell::default(),
             claims: RefCell::default(),
             programs: directory_for_programs()?,
             pace,
@@ -119,15 +129,24 @@ impl Lab {
             scenario: scenario.into(),
             skipped,
             expect: lab.ledger.into_inner(),
+            changes: lab.changes.into_inner(),
         })
     }
 
     /// A port that nobody else uses, for as long as the lab stands.
     pub fn port(&self) -> Result<u16> {
-        let claim = Claim::new()?;
+        Ok(self.claim(Claim::new()?))
+    }
+
+    /// The same, one of those that portwatch is asked to watch: what becomes of it is told.
+    pub fn watched_port(&self) -> Result<u16> {
+        Ok(self.claim(Claim::watched()?))
+    }
+
+    fn claim(&self, claim: Claim) -> u16 {
         let port = claim.port;
         self.claims.borrow_mut().push(claim);
-        Ok(port)
+        port
     }
 
     /// A directory that goes away with the lab.
@@ -164,6 +183,7 @@ impl Lab {
             inode: None,
             fd: None,
             io_uring: false,
+            kernel: false,
             binder: Binder {
                 pid,
                 tid: Some(pid),
@@ -185,7 +205,16 @@ impl Lab {
     pub fn checkpoint(&self) -> Result<()> {
         self.passed_checkpoint.set(true);
         if self.pace.at_checkpoint {
-            stop(Stop::Checkpoint)
+            stop(&Stop::Checkpoint)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Waits until all that becomes of watched ports has been told, if anyone watches.
+    pub fn await_changes(&self) -> Result<()> {
+        if self.pace.at_failures {
+            stop(&Stop::Changes(self.changes.borrow().clone()))
         } else {
             Ok(())
         }
@@ -273,7 +302,12 @@ impl Attempt<'_> {
         let pid = ledger[index].binder.pid;
         let same = |entry: &&Expected| entry.binder.pid == pid && !entry.before_tracing;
         let attempt = ledger[..=index].iter().filter(same).count();
-        stop(Stop::Failure { pid, attempt })
+        let kernel = ledger[index].kernel;
+        stop(&Stop::Failure {
+            pid,
+            attempt,
+            kernel,
+        })
     }
 
     fn check(self, result: &str) -> Result<()> {
@@ -292,9 +326,9 @@ impl Attempt<'_> {
     }
 }
 
-fn stop(at: Stop) -> Result<()> {
+fn stop(at: &Stop) -> Result<()> {
     let mut stdout = stdout().lock();
-    writeln!(stdout, "{}", serde_json::to_string(&at)?)?;
+    writeln!(stdout, "{}", serde_json::to_string(at)?)?;
     stdout.flush()?;
     stdin().lock().read_line(&mut String::new())?;
     Ok(())

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions, Permissions},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    ops::RangeInclusive,
     os::{
         fd::{AsRawFd, OwnedFd},
         unix::fs::{OpenOptionsExt, PermissionsExt},
@@ -27,6 +28,9 @@ use crate::harness::patience;
 /// Lowest port that is handed out: below it are well-known services.
 const LOWEST: u16 = 10_000;
 
+/// The ports that portwatch is asked to watch.
+pub const WATCHED: RangeInclusive<u16> = LOWEST..=LOWEST + 999;
+
 /// A port that is ours until this is dropped. It lies outside the automatic range, so that no `connect()` and no
 /// `bind()` to port 0 takes it.
 #[derive(Debug)]
@@ -38,9 +42,18 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Claims a free port.
+    /// Claims a free port that is not watched.
     pub fn new() -> Result<Self> {
-        let ports = outside_automatic_range()?;
+        Self::of(WATCHED.end() + 1..=u16::MAX)
+    }
+
+    /// Claims a free one of the [`WATCHED`].
+    pub fn watched() -> Result<Self> {
+        Self::of(WATCHED)
+    }
+
+    fn of(ports: RangeInclusive<u16>) -> Result<Self> {
+        let ports = outside_automatic_range(ports)?;
         for _ in 0..1000 {
             let port = ports[usize::from(scatter()) % ports.len()];
             let lock = open_locks()?;
@@ -52,19 +65,18 @@ impl Claim {
     }
 }
 
-fn outside_automatic_range() -> Result<Vec<u16>> {
+fn outside_automatic_range(ports: RangeInclusive<u16>) -> Result<Vec<u16>> {
     let range = automatic_range()?;
-    let ports: Vec<u16> = (LOWEST..=u16::MAX)
-        .filter(|port| !range.contains(port))
-        .collect();
+    let wanted = ports.clone();
+    let ports: Vec<u16> = ports.filter(|port| !range.contains(port)).collect();
     if ports.is_empty() {
-        bail!("ip_local_port_range leaves no port from {LOWEST} on");
+        bail!("ip_local_port_range leaves none of the ports {wanted:?}");
     }
     Ok(ports)
 }
 
 /// `ip_local_port_range` of this network namespace.
-pub fn automatic_range() -> Result<std::ops::RangeInclusive<u16>> {
+pub fn automatic_range() -> Result<RangeInclusive<u16>> {
     let path = "/proc/sys/net/ipv4/ip_local_port_range";
     let text = fs::read_to_string(path).context(path)?;
     let mut ends = text.split_whitespace().map(str::parse::<u16>);
@@ -152,19 +164,30 @@ fn probe(family: AddressFamily, sort: SockType, to: SocketAddr) -> nix::Result<O
 /// State of a TCP connection of this thread's network namespace, by its ports, as `/proc/net/tcp` numbers it. A
 /// mini-socket is shown by its kind: 6, or 5 for `FIN_WAIT2`.
 pub fn tcp_state(local: u16, remote: u16) -> Result<Option<u8>> {
+    let state = tcp_field(local, remote, 3)?;
+    Ok(state.and_then(|state| u8::from_str_radix(&state, 16).ok()))
+}
+
+/// Whether a mini-socket is all that is left of a TCP connection. One whose last acknowledgement came while `close()` was
+/// about to end stays a socket, in `FIN_WAIT2`, until the peer closes.
+pub fn is_mini_socket(local: u16, remote: u16) -> Result<bool> {
+    let timer = tcp_field(local, remote, 5)?;
+    // The kernel shows them with this kind of timer.
+    Ok(timer.is_some_and(|timer| timer.starts_with("03:")))
+}
+
+/// A column of a TCP connection's row.
+fn tcp_field(local: u16, remote: u16, column: usize) -> Result<Option<String>> {
     let path = "/proc/thread-self/net/tcp";
     let table = fs::read_to_string(path).context(path)?;
-    let hexadecimal = |text: &str| u16::from_str_radix(text, 16).ok();
-    let port = |endpoint: &str| hexadecimal(endpoint.rsplit(':').next()?);
+    let port = |endpoint: &str| u16::from_str_radix(endpoint.rsplit(':').next()?, 16).ok();
     Ok(table.lines().skip(1).find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let [_, from, to, state, ..] = fields[..] else {
+        let [_, from, to, ..] = fields[..] else {
             return None;
         };
         let is_wanted = port(from) == Some(local) && port(to) == Some(remote);
-        is_wanted
-            .then(|| hexadecimal(state).map(|state| state as u8))
-            .flatten()
+        is_wanted.then(|| fields.get(column).map(ToString::to_string))?
     }))
 }
 

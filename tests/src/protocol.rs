@@ -107,6 +107,10 @@ pub enum Request {
     Listen(RawFd, How),
     /// Connects.
     Connect(RawFd, SocketAddr),
+    /// Tries to connect until the kernel allows it: for as long as it says that the address is not available.
+    ConnectOnceAllowed(RawFd, SocketAddr),
+    /// Connects where nobody listens.
+    ConnectInVain(RawFd, SocketAddr),
     /// Accepts.
     Accept(RawFd),
     /// Reads until the peer has closed.
@@ -117,6 +121,8 @@ pub enum Request {
     Close(RawFd),
     /// Reads the state of a TCP connection of this network namespace, by local and remote port.
     TcpState(u16, u16),
+    /// Whether such a connection is a mini-socket.
+    IsMiniSocket(u16, u16),
     /// Moves to a network namespace of its own, with `lo` up.
     NewNetns,
     /// Moves to the network namespace of a process.
@@ -125,6 +131,8 @@ pub enum Request {
     WriteFile(PathBuf, String),
     /// Becomes another user for good, without capabilities.
     SetUid(u32),
+    /// Has a seccomp filter answer every `bind()` of its from now on, with `EACCES`.
+    ForbidBind,
     /// Sets the name of the thread (`PR_SET_NAME`).
     SetName(Vec<u8>),
     /// Forks. The child has the same descriptors and listens to the spare control socket.
@@ -185,6 +193,8 @@ pub enum Reply {
     Connected(u16),
     /// State of a connection, as `/proc/net/tcp` numbers it; `None` without one.
     TcpState(Option<u8>),
+    /// Whether it is a mini-socket.
+    IsMiniSocket(bool),
     /// The kernel cannot do this.
     Unsupported(String),
     /// It went wrong.

@@ -5,10 +5,12 @@ mod binder;
 mod connection;
 mod listener;
 mod namespace;
+mod policy;
 mod refusal;
 mod reuseport;
 mod time_wait;
 mod udp;
+mod watched;
 
 use anyhow::Result;
 use nix::unistd::geteuid;
@@ -25,6 +27,8 @@ pub struct Scenario {
     pub name: &'static str,
     /// Whether it needs to be root (beside portwatch).
     pub root: bool,
+    /// Whether it is about ports that portwatch is asked to watch ([`crate::ports::WATCHED`]).
+    pub watched: bool,
     script: fn(&Lab) -> Result<()>,
 }
 
@@ -33,6 +37,7 @@ impl Scenario {
         Self {
             name,
             root: false,
+            watched: false,
             script,
         }
     }
@@ -41,8 +46,14 @@ impl Scenario {
         Self {
             name,
             root: true,
+            watched: false,
             script,
         }
+    }
+
+    const fn watched(mut self) -> Self {
+        self.watched = true;
+        self
     }
 
     /// Plays it.
@@ -53,6 +64,7 @@ impl Scenario {
                 scenario: self.name.into(),
                 skipped,
                 expect: Vec::new(),
+                changes: Vec::new(),
             });
         }
         Lab::play(self.name, pace, self.script)
@@ -71,6 +83,8 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         binder::SCENARIOS,
         refusal::SCENARIOS,
         namespace::SCENARIOS,
+        policy::SCENARIOS,
+        watched::SCENARIOS,
     ]
     .into_iter()
     .flatten()

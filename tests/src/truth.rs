@@ -1,6 +1,6 @@
 //! What a scenario knows to be true, in one line of JSON.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,8 @@ pub struct Truth {
     pub skipped: Option<String>,
     /// Every attempt of its processes, in order.
     pub expect: Vec<Expected>,
+    /// What became of the watched ports that it used, in order.
+    pub changes: Vec<Change>,
 }
 
 /// A bind or listen that has ended.
@@ -42,6 +44,8 @@ pub struct Expected {
     pub fd: Option<i32>,
     /// The call came through `io_uring`.
     pub io_uring: bool,
+    /// No call at all: a program inside the kernel bound the socket.
+    pub kernel: bool,
     /// Process that called.
     pub binder: Binder,
     /// It was over before the scenario let portwatch start (`--pause`).
@@ -116,4 +120,68 @@ pub struct Primary {
     pub before_tracing: bool,
     /// Others are in the way too, and the kernel may have refused for one of them: it stops at the first.
     pub one_of_many: bool,
+}
+
+/// Which record tells a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Kind {
+    Port,
+    TimeWait,
+}
+
+impl Kind {
+    /// The record's type.
+    #[must_use]
+    pub const fn record(self) -> &'static str {
+        match self {
+            Self::Port => "port",
+            Self::TimeWait => "time_wait",
+        }
+    }
+}
+
+/// Something that becomes of a watched port, on 127.0.0.1. The fields are those of the record, which say more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "docs/records.md describes them")]
+pub struct Change {
+    pub kind: Kind,
+    pub action: String,
+    pub proto: String,
+    /// The watched port.
+    pub port: u16,
+    pub netns: u64,
+    /// Port of the other end, if it is connected.
+    pub peer: Option<u16>,
+    /// Process id of the owner.
+    pub owner: Option<u32>,
+    pub how: Option<String>,
+    pub substate: Option<String>,
+    pub reason: Option<String>,
+    pub reused_by: Option<String>,
+    /// Least and most, without what timers are late; of a `leave`.
+    pub lasted_ms: Option<(u64, u64)>,
+    /// `connect()` or `accept()` made the socket's connection.
+    pub connected: bool,
+    /// The socket has been bound, and no more.
+    pub only_bound: bool,
+    /// A `rearm` that comes so soon that it moves the end by less than can be noticed when that is due.
+    pub brief: bool,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = |value: &Option<String>| value.clone().unwrap_or_else(|| "null".into());
+        let number = |value: Option<String>| known(&value);
+        write!(
+            f,
+            "{} {} {} {} {} {}",
+            self.action,
+            number(self.peer.map(|port| port.to_string())),
+            known(&self.how),
+            known(&self.substate),
+            known(&self.reason),
+            number(self.owner.map(|pid| pid.to_string())),
+        )
+    }
 }

@@ -1,21 +1,34 @@
 //! Plays a scenario while portwatch watches, and compares.
 
+mod player;
+
 use std::{
-    io::{BufRead, BufReader, Write},
     net::UdpSocket,
     path::PathBuf,
-    process::{Command, Stdio, id},
+    process::id,
+    sync::{Mutex, PoisonError},
+    thread::{self, ScopedJoinHandle},
+    time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, anyhow};
 use serde_json::Value;
 
+use self::player::Player;
 use crate::{
-    check::{attempts_of, compare},
-    harness::Trace,
+    check::{attempts_of, compare, have_come, is_traced},
+    harness::{Trace, patience},
     lab::Stop,
+    ports::{Claim, WATCHED},
     truth::Truth,
 };
+
+/// How many scenarios at most are played at once. What the first has left in `TIME_WAIT` must outlast, in an emulated
+/// machine too, the others' way to their checkpoints and portwatch's start: it has 60 s.
+pub const BATCH: usize = 14;
+
+/// How long a `TIME_WAIT` can last, re-armed and late: the longest wait of a scenario's.
+const LONGEST_WAIT: Duration = Duration::from_secs(80);
 
 /// What is run.
 #[derive(Clone, Debug)]
@@ -59,83 +72,113 @@ impl Verifier {
         Trace::start(&self.portwatch, &arguments)
     }
 
-    /// Plays a scenario while this portwatch watches, others perhaps at the same time.
-    pub fn verify(&self, trace: &Trace, scenario: &str) -> Result<Outcome> {
+    /// Starts a portwatch that is asked to watch ports.
+    pub fn watching_trace(&self) -> Result<Trace> {
+        let ports = format!("{}-{}", WATCHED.start(), WATCHED.end());
+        let mut watching = self.clone();
+        watching.arguments.extend(["--port".into(), ports]);
+        watching.trace()
+    }
+
+    /// Plays scenarios while one portwatch watches their ports: one acts at a time, and while it waits the next one does.
+    /// What came of each is in the order of their names.
+    ///
+    /// The more of them compete for a processor, the more some kernels hide from programs (since 7.2, see `missed`).
+    pub fn verify_watched(&self, scenarios: &[&str]) -> Result<Vec<Result<Outcome>>> {
+        let trace = self.watching_trace()?;
+        let stage = Mutex::new(());
+        let outcomes = thread::scope(|scope| {
+            let play = |name: &&str| {
+                let (name, trace, stage) = ((*name).to_owned(), &trace, &stage);
+                scope.spawn(move || self.verify_in_turn(trace, &name, stage))
+            };
+            let playing: Vec<_> = scenarios.iter().map(play).collect();
+            playing.into_iter().map(joined).collect()
+        });
+        trace.stop()?;
+        Ok(outcomes)
+    }
+
+    /// Plays a scenario, on a stage that it leaves to others while it waits for what takes its time.
+    fn verify_in_turn(&self, trace: &Trace, scenario: &str, stage: &Mutex<()>) -> Result<Outcome> {
+        let enter = || stage.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut on_stage = Some(enter());
         let before = trace.look(<[Value]>::len)?;
-        let truth = self.play(scenario, &[], |stop| match stop {
-            Stop::Checkpoint => bail!("a checkpoint was not asked for"),
-            Stop::Failure { pid, attempt } => {
-                await_attempt(trace, before, pid, attempt);
-                Ok(())
-            }
+        let player = Player::start(&self.scenarios, scenario, &[])?;
+        let truth = player.finish(|stop| {
+            drop(on_stage.take());
+            await_records(trace, before, stop);
+            on_stage = Some(enter());
         })?;
         await_what_has_happened(trace, before)?;
         trace.look(|records| Outcome::new(truth, records, before))
     }
 
-    /// Plays a scenario, and starts portwatch at its checkpoint, when the port is held already.
-    pub fn verify_late(&self, scenario: &str) -> Result<Outcome> {
-        let mut trace = None;
-        let truth = self.play(scenario, &["--pause"], |stop| {
-            match stop {
-                Stop::Checkpoint => trace = Some(self.trace()?),
-                Stop::Failure { pid, attempt } => {
-                    let trace = trace.as_ref().context("a failure before the checkpoint")?;
-                    await_attempt(trace, 0, pid, attempt);
-                }
-            }
-            Ok(())
-        })?;
-        let finished = trace.map(Trace::stop).transpose()?;
-        Ok(Outcome::new(
-            truth,
-            &finished.map_or_else(Vec::new, |finished| finished.records),
-            0,
-        ))
+    /// Plays a scenario while this portwatch watches, others perhaps at the same time.
+    pub fn verify(&self, trace: &Trace, scenario: &str) -> Result<Outcome> {
+        let before = trace.look(<[Value]>::len)?;
+        let player = Player::start(&self.scenarios, scenario, &[])?;
+        let truth = player.finish(|stop| await_records(trace, before, stop))?;
+        await_what_has_happened(trace, before)?;
+        trace.look(|records| Outcome::new(truth, records, before))
     }
 
-    /// Runs the scenario binary, which prints a line whenever it stops, and the truth in the end.
-    fn play(
-        &self,
-        scenario: &str,
-        arguments: &[&str],
-        mut at_stop: impl FnMut(Stop) -> Result<()>,
-    ) -> Result<Truth> {
-        let mut command = Command::new(&self.scenarios);
-        command.args(["run", scenario, "--pace"]).args(arguments);
-        let mut player = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut go_on = player.stdin.take().context("no stdin")?;
-        let stdout = player.stdout.take().context("no stdout")?;
-        let mut truth = None;
-        for line in BufReader::new(stdout).lines() {
-            let line = line?;
-            if let Ok(stop) = serde_json::from_str(&line) {
-                at_stop(stop)?;
-                writeln!(go_on)?;
-            } else {
-                truth = Some(serde_json::from_str(&line).context(line)?);
-            }
-        }
-        let status = player.wait()?;
-        ensure!(status.success(), "the scenario failed: {status}");
-        truth.context("the scenario told no truth")
+    /// Plays scenarios, and starts one portwatch for them when each has come to its checkpoint, where the port is held
+    /// already. What came of each is in the order of their names.
+    pub fn verify_late(&self, scenarios: &[&str]) -> Result<Vec<Result<Outcome>>> {
+        let start = |name: &&str| Player::start(&self.scenarios, name, &["--pause"]);
+        // All of them run before the first is waited for.
+        let players: Vec<_> = scenarios.iter().map(start).collect();
+        let paused: Vec<_> = players
+            .into_iter()
+            .map(|player| player?.at_checkpoint())
+            .collect();
+        let trace = self.trace()?;
+        // One after the other: the more of them compete for a processor, the more calls some kernels hide from programs
+        // (since 7.2, see `missed`).
+        let go_on = |player: Result<Player>| player?.finish(|stop| await_records(&trace, 0, stop));
+        let truths: Vec<_> = paused.into_iter().map(go_on).collect();
+        let log = trace.stop()?.records;
+        let judged = truths
+            .into_iter()
+            .map(|truth| Ok(Outcome::new(truth?, &log, 0)));
+        Ok(judged.collect())
     }
 }
 
-/// If the record does not come, the comparison will say so, with all that is known then.
-fn await_attempt(trace: &Trace, before: usize, pid: u32, attempt: usize) {
-    let _ = trace.wait_until("record of the failure", |records| {
-        (attempts_of(&records[before..], pid).len() >= attempt).then_some(())
-    });
+fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    let outcome = thread.join();
+    outcome.unwrap_or_else(|_| Err(anyhow!("its thread panicked")))
+}
+
+/// Waits for what a scenario stops for. If it does not come, the comparison will say so, with all that is known then.
+fn await_records(trace: &Trace, before: usize, stop: &Stop) {
+    let _ = match stop {
+        Stop::Checkpoint => Ok(()),
+        Stop::Failure {
+            pid,
+            attempt,
+            kernel,
+        } => trace.wait_until("record of the failure", |records| {
+            let hidden = *kernel && !is_traced(records, "stages");
+            let told = attempts_of(&records[before..], *pid).len();
+            (hidden || told >= *attempt).then_some(())
+        }),
+        Stop::Changes(changes) => {
+            let wait = patience() + LONGEST_WAIT;
+            trace.wait_long("records of the changes", wait, |records| {
+                have_come(changes, records, before).then_some(())
+            })
+        }
+    };
 }
 
 /// Records come in the order of events: behind that of a bind of our own, none of what was before it is missing.
 fn await_what_has_happened(trace: &Trace, before: usize) -> Result<()> {
-    let own = UdpSocket::bind(("127.0.0.1", 0))?;
-    let port = own.local_addr()?.port();
+    // Watched, so that no filter leaves it out.
+    let claim = Claim::watched()?;
+    let port = claim.port;
+    let _own = UdpSocket::bind(("127.0.0.1", port))?;
     trace.wait_until("record of our own bind", |records| {
         let mut ours = attempts_of(&records[before..], id()).into_iter();
         ours.any(|record| record["bound_port"] == port)

@@ -1,42 +1,79 @@
 //! Every scenario while portwatch watches: each attempt is told once and truly, and the right one is blamed.
 //!
 //! Each is played twice: one portwatch is there from the beginning, for all of them; and (`late`) another one comes when
-//! the port is held already.
+//! the port is held already, for several of them that have come that far.
+//!
+//! Those about ports that are watched are played once, with a portwatch of their own that is asked to watch: all at once,
+//! beside the others, for some of them take the kernel a minute.
 
 use std::{
     process::ExitCode,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
+    thread,
 };
 
+use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
 use portwatch_tests::{
     harness::{Trace, can, can_trace, portwatch_binary},
     scenario::all,
-    verify::{Outcome, Verifier},
+    verify::{BATCH, Outcome, Verifier},
 };
 
 /// The portwatch that is there from the beginning: started by the first who needs it.
 type Shared = Arc<Mutex<Option<Arc<Trace>>>>;
 
 fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
     let shared = Shared::default();
-    let trials = all().flat_map(|scenario| {
-        let (name, trace) = (scenario.name, Arc::clone(&shared));
-        let late = format!("{name}::late");
-        [
-            Trial::test(name, move || from_the_beginning(name, &trace)),
-            Trial::test(late, || {
-                judge(verifier()?.map(|verifier| verifier.verify_late(name)))
-            }),
-        ]
-    });
-    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.collect());
+    let mut trials = Vec::new();
+    let those = |watched| -> Vec<_> {
+        let of_this_kind = all().filter(|scenario| scenario.watched == watched);
+        of_this_kind.map(|scenario| scenario.name).collect()
+    };
+    let names = those(false);
+    for &name in &names {
+        let trace = Arc::clone(&shared);
+        trials.push(Trial::test(name, move || from_the_beginning(name, &trace)));
+    }
+    // It is asked as one that does nothing: which run must be known before they are put together.
+    let runs = |name: &str| !arguments.is_filtered_out(&Trial::test(name, || Ok(())));
+    let is_wanted = |name: &&str| runs(&late(name));
+    let (wanted, others): (Vec<_>, Vec<_>) = names.into_iter().partition(is_wanted);
+    for names in wanted.chunks(BATCH).chain(others.chunks(BATCH)) {
+        let batch = Arc::new(Batch::new(names, Verifier::verify_late));
+        for &name in names {
+            let batch = Arc::clone(&batch);
+            trials.push(Trial::test(late(name), move || batch.judge(name)));
+        }
+    }
+    let (wanted, others): (Vec<_>, Vec<_>) = those(true).into_iter().partition(|name| runs(name));
+    let mut beside = None;
+    for names in [&wanted, &others] {
+        let batch = Arc::new(Batch::new(names, Verifier::verify_watched));
+        for &name in names {
+            let batch = Arc::clone(&batch);
+            trials.push(Trial::test(name, move || batch.judge(name)));
+        }
+        beside.get_or_insert(batch);
+    }
+    if let Some(batch) = beside.filter(|batch| !batch.names.is_empty() && !arguments.list) {
+        // The trials look at what has come of it. If it cannot be played, they say so.
+        thread::spawn(move || {
+            verifier().map(|verifier| verifier.map(|it| batch.play(&it).is_ok()))
+        });
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
     if let Some(trace) = shared.lock().expect("nobody panics with it").take() {
         let trace = Arc::into_inner(trace).expect("all trials are over");
         let finished = trace.stop().expect("a sound log");
         assert!(finished.ended.status.success(), "{:?}", finished.ended);
     }
     conclusion.exit_code()
+}
+
+fn late(scenario: &str) -> String {
+    format!("{scenario}::late")
 }
 
 fn from_the_beginning(scenario: &str, shared: &Shared) -> Result<(), Failed> {
@@ -50,7 +87,47 @@ fn from_the_beginning(scenario: &str, shared: &Shared) -> Result<(), Failed> {
             None => Arc::clone(shared.insert(Arc::new(verifier.trace()?))),
         }
     };
-    judge(Some(verifier.verify(&trace, scenario)))
+    judge(&verifier.verify(&trace, scenario)?)
+}
+
+/// Plays scenarios together. What came of each is in the order of their names.
+type Play = fn(&Verifier, &[&str]) -> Result<Vec<Result<Outcome>>>;
+
+/// Scenarios that have one portwatch for them. The first of their trials plays all of them.
+struct Batch {
+    names: Vec<&'static str>,
+    play: Play,
+    /// In the same order.
+    outcomes: OnceLock<Result<Vec<Result<Outcome>>>>,
+}
+
+impl Batch {
+    fn new(names: &[&'static str], play: Play) -> Self {
+        Self {
+            names: names.to_vec(),
+            play,
+            outcomes: OnceLock::new(),
+        }
+    }
+
+    /// What came of them, whoever played them.
+    fn play(&self, verifier: &Verifier) -> &Result<Vec<Result<Outcome>>> {
+        self.outcomes
+            .get_or_init(|| (self.play)(verifier, &self.names))
+    }
+
+    fn judge(&self, scenario: &str) -> Result<(), Failed> {
+        let Some(verifier) = verifier()? else {
+            return Ok(());
+        };
+        let failed = |error: &anyhow::Error| Failed::from(format!("{error:#}"));
+        let outcomes = self.play(&verifier).as_ref().map_err(failed)?;
+        let mut named = self.names.iter().zip(outcomes);
+        let (_, outcome) = named
+            .find(|(name, _)| **name == scenario)
+            .ok_or("it is not in its batch")?;
+        judge(outcome.as_ref().map_err(failed)?)
+    }
 }
 
 fn verifier() -> Result<Option<Verifier>, Failed> {
@@ -64,12 +141,9 @@ fn verifier() -> Result<Option<Verifier>, Failed> {
     }))
 }
 
-fn judge(outcome: Option<anyhow::Result<Outcome>>) -> Result<(), Failed> {
-    let Some(outcome) = outcome.transpose()? else {
-        return Ok(());
-    };
-    if let Some(reason) = outcome.skipped {
-        can(&reason, reason != "needs root");
+fn judge(outcome: &Outcome) -> Result<(), Failed> {
+    if let Some(reason) = &outcome.skipped {
+        can(reason, reason != "needs root");
     }
     if outcome.problems.is_empty() {
         Ok(())

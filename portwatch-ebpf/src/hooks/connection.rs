@@ -180,7 +180,6 @@ fn closed(ctx: &BtfTracePointContext, old: u8) -> i32 {
             );
         }
     }
-    owner::forget(sk);
     // What was bound gives its port back when it is destroyed.
     if watched
         && is_on(switch::PORTS_FROM_STATES)
@@ -188,6 +187,7 @@ fn closed(ctx: &BtfTracePointContext, old: u8) -> i32 {
     {
         send_port(sk, action::RELEASED, how::UNKNOWN);
     }
+    owner::forget(sk);
     0
 }
 

@@ -5,9 +5,10 @@ use std::{
     net::{SocketAddr, TcpStream},
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
     thread,
+    time::Instant,
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::{
     errno::Errno,
     sys::{
@@ -22,6 +23,7 @@ use nix::{
 };
 
 use crate::{
+    harness::patience,
     protocol::{Attempted, How, Kind, Opt, Reply, Target},
     uring,
 };
@@ -190,6 +192,30 @@ fn sockaddr(target: &Target) -> Result<Box<dyn SockaddrLike>> {
 
 pub(super) fn connect(socket: &OwnedFd, to: SocketAddr) -> Result<Reply> {
     sys_connect(socket.as_raw_fd(), &SockaddrStorage::from(to)).context("connect")?;
+    connected(socket)
+}
+
+/// There is no event to wait for: what stands in the way is a mini-socket that must be a second old.
+pub(super) fn connect_once_allowed(socket: &OwnedFd, to: SocketAddr) -> Result<Reply> {
+    let deadline = Instant::now() + patience();
+    while let Err(errno) = sys_connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {
+        ensure!(
+            errno == Errno::EADDRNOTAVAIL && Instant::now() < deadline,
+            "connect: {errno}"
+        );
+        thread::yield_now();
+    }
+    connected(socket)
+}
+
+pub(super) fn connect_in_vain(socket: &OwnedFd, to: SocketAddr) -> Result<Reply> {
+    match sys_connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {
+        Err(Errno::ECONNREFUSED) => Ok(Reply::Done),
+        outcome => bail!("connect: {outcome:?}, and not ECONNREFUSED"),
+    }
+}
+
+fn connected(socket: &OwnedFd) -> Result<Reply> {
     Ok(Reply::Connected(
         local_port(socket)?.context("connected without a port")?,
     ))

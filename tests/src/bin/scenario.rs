@@ -162,12 +162,12 @@ fn main() -> Result<ExitCode> {
 /// Prints a line for each scenario, and one for each thing that is wrong. Exit code 1 if anything is.
 fn verify(names: &[String], verifier: &Verifier, late: bool) -> Result<ExitCode> {
     let is_wanted = |name: &&str| names.is_empty() || names.iter().any(|wanted| wanted == name);
-    let named = |watched| -> Vec<_> {
+    let those = |watched| -> Vec<_> {
         let of_this_kind = all().filter(|scenario| scenario.watched == watched);
         let names = of_this_kind.map(|scenario| scenario.name);
         names.filter(is_wanted).collect()
     };
-    let (names, watched) = (named(false), named(true));
+    let (names, watched) = (those(false), those(true));
     let mut all_well = true;
     if late {
         for batch in names.chunks(BATCH) {

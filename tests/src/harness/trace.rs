@@ -4,6 +4,7 @@ use std::{
     path::Path,
     process::Command,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -84,14 +85,20 @@ impl Trace {
     }
 
     /// Waits until the records give an answer.
-    pub fn wait_until<T>(
+    pub fn wait_until<T>(&self, what: &str, look: impl FnMut(&[Value]) -> Option<T>) -> Result<T> {
+        self.wait_long(what, patience(), look)
+    }
+
+    /// The same, for something that takes its time.
+    pub fn wait_long<T>(
         &self,
         what: &str,
+        patience: Duration,
         mut look: impl FnMut(&[Value]) -> Option<T>,
     ) -> Result<T> {
         let stdout = self.run.stdout.as_ref().context("no stdout")?;
         let records = || self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = stdout.wait_until(what, patience(), |lines| {
+        let answer = stdout.wait_until(what, patience, |lines| {
             let mut records = records();
             let new = lines[records.len()..].iter();
             // What is no record is found at the end.

@@ -94,7 +94,7 @@ impl<'lab> Process<'lab> {
         self.lab.pace.at_checkpoint
     }
 
-    fn identity(&self) -> Ref<'_, Identity> {
+    pub(in crate::lab) fn identity(&self) -> Ref<'_, Identity> {
         self.identity.borrow()
     }
 
@@ -142,6 +142,11 @@ impl<'lab> Process<'lab> {
     /// Becomes another user for good.
     pub fn set_uid(&self, uid: u32) -> Result<()> {
         self.become_other(&Request::SetUid(uid))
+    }
+
+    /// Has a seccomp filter of its own answer every `bind()` from now on, with `EACCES`.
+    pub fn forbid_bind(&self) -> Result<()> {
+        self.ask(&Request::ForbidBind).map(drop)
     }
 
     /// Sets the name of the leader thread.

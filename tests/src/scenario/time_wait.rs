@@ -86,11 +86,16 @@ fn fin_wait2(lab: &Lab) -> Result<()> {
     server.close(incoming)?;
     server.close(listener)?;
     server.await_tcp(port, client_port, FIN_WAIT2)?;
+    let is_mini = server.is_mini_socket(port, client_port)?;
     lab.checkpoint()?;
-    let blame = Blame::cause("time-wait")
-        .left_by("time_wait", &server, loopback(port))
-        .substate("fin_wait2")
-        .peer(client_port);
+    let blame = if is_mini {
+        Blame::cause("time-wait")
+            .left_by("time_wait", &server, loopback(port))
+            .substate("fin_wait2")
+    } else {
+        Blame::cause("orphan-connection").left_by("fin_wait2", &server, loopback(port))
+    };
+    let blame = blame.peer(client_port);
     let socket = binder.socket(Tcp4)?;
     binder.bind(socket, loopback(port))?.in_use(&blame)
 }

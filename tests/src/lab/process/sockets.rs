@@ -162,6 +162,7 @@ impl<'lab> Process<'lab> {
             netns: facts.netns,
             inode: Some(attempted.inode),
             fd: Some(socket.0),
+            kernel: false,
             io_uring: matches!(how, How::Uring | How::UringWorker),
             binder: self.binder(attempted.tid),
             before_tracing: self.lab.is_before_tracing(),
@@ -204,6 +205,46 @@ impl<'lab> Process<'lab> {
         }
     }
 
+    /// The same, as soon as the kernel allows it: a mini-socket must be a second old for a connection to take its place.
+    pub fn connect_once_allowed(&self, socket: Sock, to: SocketAddr) -> Result<u16> {
+        match self.ask(&Request::ConnectOnceAllowed(socket.0, to))? {
+            Reply::Connected(port) => Ok(port),
+            reply => bail!("connect: {reply:?}"),
+        }
+    }
+
+    /// Connects where nobody listens, and is refused.
+    pub fn connect_in_vain(&self, socket: Sock, to: SocketAddr) -> Result<()> {
+        self.ask(&Request::ConnectInVain(socket.0, to)).map(drop)
+    }
+
+    /// Connects while a program of its control group binds the socket, or tries to: that is the attempt.
+    pub fn connect_bound(
+        &self,
+        socket: Sock,
+        to: SocketAddr,
+        bound: SocketAddr,
+        errno: i32,
+    ) -> Result<Attempt<'lab>> {
+        let port = self.connect(socket, to)?;
+        let sockets = self.sockets.borrow();
+        let facts = sockets.get(&socket).context("whose socket is that?")?;
+        let attempted = Attempted {
+            errno,
+            bound_port: (errno == 0).then_some(port),
+            tid: Some(self.pid()),
+            inode: 0,
+        };
+        let to = Target::Ip(bound);
+        let expected = self.expected("bind", socket, facts, &to, How::Syscall, &attempted);
+        Ok(self.lab.enter(Expected {
+            kernel: true,
+            fd: None,
+            inode: None,
+            ..expected
+        }))
+    }
+
     /// Accepts a connection that is there, or will be. It has the options of its listener.
     pub fn accept(&self, listener: Sock) -> Result<Sock> {
         let connection = self.ask_fd(&Request::Accept(listener.0))?;
@@ -238,6 +279,14 @@ impl<'lab> Process<'lab> {
             reply => bail!("state of a connection: {reply:?}"),
         };
         await_state(wanted, ask).with_context(|| format!("from port {local} to {remote}"))
+    }
+
+    /// Whether a mini-socket is all that is left of the connection between these ports.
+    pub fn is_mini_socket(&self, local: u16, remote: u16) -> Result<bool> {
+        match self.ask(&Request::IsMiniSocket(local, remote))? {
+            Reply::IsMiniSocket(is) => Ok(is),
+            reply => bail!("kind of a connection: {reply:?}"),
+        }
     }
 }
 
