@@ -343,7 +343,7 @@ offsets! {
     fn_socket_ptr_cookie: optional Function("bpf_get_socket_ptr_cookie");
     /// Programs of system calls' tracepoints can be preempted (7.2).
     fn_trace_call_faultable: optional Function("trace_call_bpf_faultable");
-    /// The function that puts a `TIME_WAIT` into the tables and starts its timer (6.9).
+    /// The function that puts a `TIME_WAIT` into the tables and starts its timer (6.12; not in 6.8).
     fn_twsk_hashdance_schedule: optional Function("inet_twsk_hashdance_schedule");
     /// Parameters of the function that answers a segment for a `TIME_WAIT`.
     fn_timewait_state_process: optional Function("tcp_timewait_state_process");

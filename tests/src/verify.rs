@@ -42,7 +42,7 @@ pub struct Verifier {
 }
 
 /// What came of a scenario.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Outcome {
     /// Why it could not be played here.
     pub skipped: Option<String>,

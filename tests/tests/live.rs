@@ -5,14 +5,18 @@
 //!
 //! Those about ports that are watched are played once, with a portwatch of their own that is asked to watch: all at once,
 //! beside the others, for some of them take the kernel a minute.
+//!
+//! In an emulated machine (`PORTWATCH_TEST_AGAIN`) what went wrong in company is played once more alone, and what was wrong
+//! is shown: there a processor may stand still anywhere for long, and newer kernels hide calls from programs meanwhile.
 
 use std::{
+    env,
     process::ExitCode,
     sync::{Arc, Mutex, OnceLock},
     thread,
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result, anyhow};
 use libtest_mimic::{Arguments, Failed, Trial};
 use portwatch_tests::{
     harness::{Trace, can, can_trace, portwatch_binary},
@@ -87,7 +91,12 @@ fn from_the_beginning(scenario: &str, shared: &Shared) -> Result<(), Failed> {
             None => Arc::clone(shared.insert(Arc::new(verifier.trace()?))),
         }
     };
-    judge(&verifier.verify(&trace, scenario)?)
+    judge(verifier.verify(&trace, scenario), || {
+        let alone = verifier.trace()?;
+        let outcome = verifier.verify(&alone, scenario)?;
+        alone.stop()?;
+        Ok(outcome)
+    })
 }
 
 /// Plays scenarios together. What came of each is in the order of their names.
@@ -126,7 +135,14 @@ impl Batch {
         let (_, outcome) = named
             .find(|(name, _)| **name == scenario)
             .ok_or("it is not in its batch")?;
-        judge(outcome.as_ref().map_err(failed)?)
+        let outcome = match outcome {
+            Ok(outcome) => Ok(outcome.clone()),
+            Err(error) => Err(anyhow!("{error:#}")),
+        };
+        judge(outcome, || {
+            let mut alone = (self.play)(&verifier, &[scenario])?;
+            alone.pop().context("nothing came of it")?
+        })
     }
 }
 
@@ -141,13 +157,27 @@ fn verifier() -> Result<Option<Verifier>, Failed> {
     }))
 }
 
-fn judge(outcome: &Outcome) -> Result<(), Failed> {
+/// Fails if something is wrong; in an emulated machine only if it is wrong again `alone`.
+#[expect(clippy::print_stderr, reason = "the output of a test")]
+fn judge(outcome: Result<Outcome>, alone: impl FnOnce() -> Result<Outcome>) -> Result<(), Failed> {
+    let Err(wrong) = verdict(outcome) else {
+        return Ok(());
+    };
+    if env::var_os("PORTWATCH_TEST_AGAIN").is_none() {
+        return Err(wrong.into());
+    }
+    eprintln!("played again alone, because: {wrong}");
+    Ok(verdict(alone())?)
+}
+
+fn verdict(outcome: Result<Outcome>) -> Result<(), String> {
+    let outcome = outcome.map_err(|error| format!("{error:#}"))?;
     if let Some(reason) = &outcome.skipped {
         can(reason, reason != "needs root");
     }
     if outcome.problems.is_empty() {
         Ok(())
     } else {
-        Err(outcome.problems.join("\n").into())
+        Err(outcome.problems.join("\n"))
     }
 }

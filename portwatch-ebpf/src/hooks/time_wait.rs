@@ -45,7 +45,7 @@ pub fn twsk_schedule(ctx: FExitContext) -> i32 {
 }
 
 /// `void inet_twsk_hashdance_schedule(struct inet_timewait_sock *tw, struct sock *sk, struct inet_hashinfo *hashinfo, int
-/// timeo)` (6.9), in which the one above may be inlined.
+/// timeo)` (6.12; not in 6.8), in which the one above may be inlined.
 #[fexit(function = "inet_twsk_hashdance_schedule")]
 pub fn twsk_hashdance(ctx: FExitContext) -> i32 {
     undisturbed(|| {

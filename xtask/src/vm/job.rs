@@ -32,6 +32,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("HOME", "/"),
     ("PORTWATCH_BIN", "/bin/portwatch"),
     ("PORTWATCH_TEST_TIMEOUT", "60"),
+    ("PORTWATCH_TEST_AGAIN", "1"),
 ];
 
 /// Pairs for the rule: enough for every clause, and done in half a minute.
