@@ -27,9 +27,10 @@ pub enum By {
 #[inline(always)]
 fn slot(by: By, key: u64) -> Option<*mut Owner> {
     let (array, slots): (&Array<Owner>, u32) = match by {
-        // Addresses are multiples of 64.
+        // Addresses of one slab differ in few bits only: a product spreads them (the golden ratio, as in `hash_64()`).
         By::Cookie if !has!(fn_socket_ptr_cookie) => {
-            return OWNERS.get_ptr_mut((key >> 6) as u32 & (OWNER_SLOTS - 1));
+            let spread = key.wrapping_mul(0x61c8_8646_80b5_83eb);
+            return OWNERS.get_ptr_mut((spread >> 40) as u32 & (OWNER_SLOTS - 1));
         }
         By::Cookie => (&OWNERS, OWNER_SLOTS),
         By::Inode => (&BINDERS, BINDER_SLOTS),

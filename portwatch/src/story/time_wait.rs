@@ -136,6 +136,12 @@ impl<S: Surroundings> Story<S> {
         let remote = end(&socket.remote)?;
         given(socket.sk)?;
         let at = raw.header.boot_ns;
+        let connection = Connection::new(socket.netns, local, remote);
+        // The kernel side may have had to forget who left it.
+        let owner = match self.world.time_waits.get(&connection) {
+            Some(known) if raw.owner.roles == 0 && known.recheck.tw == socket.sk => known.owner,
+            _ => raw.owner,
+        };
         let live = Live {
             since_boot_ns: at,
             due_boot_ns: at.saturating_add(self.jiffies_in_ns(socket.expires_in_jiffies)),
@@ -143,7 +149,7 @@ impl<S: Surroundings> Story<S> {
             remote,
             netns: socket.netns,
             substate: substate(socket.substate),
-            owner: raw.owner,
+            owner,
             recheck: Recheck {
                 net: raw.net,
                 tw: socket.sk,
@@ -153,7 +159,6 @@ impl<S: Surroundings> Story<S> {
             },
             told: raw.flags & flag::INFERRED == 0,
         };
-        let connection = Connection::new(socket.netns, local, remote);
         Some((connection, live))
     }
 

@@ -291,3 +291,19 @@ fn what_is_no_time_wait_gives_no_record() {
     assert_eq!(told(&mut story, event(99, 100, 60)), []);
     assert_eq!(story.evicted()["time_waits"], 0);
 }
+
+#[test]
+fn who_left_it_is_remembered_from_its_beginning() {
+    let mut story = story();
+    told(&mut story, event(action::ENTER, 100, 60));
+    let forgotten = |sk| {
+        let mut leave = event(action::LEAVE, 161, -1);
+        leave.owner = RawOwner::NONE;
+        leave.socket.sk = sk;
+        leave
+    };
+    // Another one of the same ends, of which nothing is known.
+    assert_eq!(told(&mut story, forgotten(0xabc))[0].owner, None);
+    let left = &told(&mut story, forgotten(0xf00))[0];
+    assert_eq!(left.owner.as_ref().unwrap().process.pid, 10);
+}
