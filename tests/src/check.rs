@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-pub use self::means::is_traced;
 use self::means::{abilities, is_missing, passes_filter};
+pub use self::means::{hides_calls, is_traced};
 use crate::truth::{Change, Expected, Failure, Primary, Truth};
 
 /// States in which no process can reach a socket.

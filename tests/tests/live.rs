@@ -19,6 +19,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use libtest_mimic::{Arguments, Failed, Trial};
 use portwatch_tests::{
+    check::hides_calls,
     harness::{Trace, can, can_trace, portwatch_binary},
     scenario::all,
     verify::{BATCH, Outcome, Verifier},
@@ -61,6 +62,8 @@ fn main() -> ExitCode {
         }
         beside.get_or_insert(batch);
     }
+    // Where they would hide calls from each other, they come last.
+    let beside = beside.filter(|_| !hides_calls());
     if let Some(batch) = beside.filter(|batch| !batch.names.is_empty() && !arguments.list) {
         // The trials look at what has come of it. If it cannot be played, they say so.
         thread::spawn(move || {

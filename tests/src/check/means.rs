@@ -31,6 +31,8 @@ pub(super) struct Abilities {
     pub(super) reads_arguments: bool,
     /// Give a socket a cookie wherever they meet it (5.12).
     pub(super) gives_cookies: bool,
+    /// Be preempted, and are skipped meanwhile for everybody else on that processor (7.2).
+    pub(super) hide_calls: bool,
 }
 
 pub(super) fn abilities() -> Abilities {
@@ -42,11 +44,19 @@ pub(super) fn abilities() -> Abilities {
         };
         let arguments = btf.enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs");
         let cookies = btf.func_arity("bpf_get_socket_ptr_cookie");
+        let preempted = btf.func_arity("trace_call_bpf_faultable");
         Abilities {
+            hide_calls: preempted.is_some(),
             reads_arguments: arguments.is_some(),
             gives_cookies: cookies.is_some(),
         }
     })
+}
+
+/// Whether this kernel hides calls from programs while several processes compete for a processor.
+#[must_use]
+pub fn hides_calls() -> bool {
+    abilities().hide_calls
 }
 
 /// Whether the record `start` says that portwatch does without this capability.
