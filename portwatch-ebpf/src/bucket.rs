@@ -27,7 +27,7 @@ const BUDGET: u32 = 400;
 /// Buckets looked at in one hash chain; the table has as many chains as ports on most machines.
 const CHAIN: u32 = 64;
 /// How long before its end a call without an entry can have been refused.
-const JUST_NOW_NS: u64 = 1_000_000;
+const JUST_NOW_NS: u64 = 1_000_000_000;
 
 /// Where a walk is.
 #[repr(C)]
@@ -298,7 +298,8 @@ pub extern "C" fn exact(context: u32) -> u32 {
     } else {
         attempt.enter_ns
     };
-    if exact.boot_ns >= begun {
+    let port = exact.candidate.socket.local.port;
+    if exact.boot_ns >= begun && port == work.cursor.port as u16 {
         let kept = &mut work.conflict.walk.candidates[0];
         *kept = exact.candidate;
         if work.cursor.connect_only != 0 {
