@@ -226,7 +226,8 @@ fn rearmed(lab: &Lab) -> Result<()> {
         service.reset(&connection)?;
     };
     service.stop_listening()?;
-    // No synchronisation: the time itself is what this is about.
+    // Nothing is waited for that could tell: the mini-socket's timer has to run before the FIN sets it again, and that it
+    // ran for so long is what the lifetime below is compared with. No other step depends on this one being over.
     thread::sleep(NOTICEABLE);
     service.close_client_side(&connection)?;
     lab.changed_by(&service.server, service.rearm(&connection));
