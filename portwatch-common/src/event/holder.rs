@@ -12,8 +12,6 @@ use super::socket::Socket;
 pub struct Holder {
     /// When the row was made: `CLOCK_BOOTTIME`, ns.
     pub boot_ns: u64,
-    /// The kernel's clock tick at that moment.
-    pub jiffies: u64,
     /// When the process started: `CLOCK_BOOTTIME`, ns.
     pub start_boot_ns: u64,
     /// Process id.
@@ -22,7 +20,7 @@ pub struct Holder {
     pub fd: u32,
     /// Name of the leader thread.
     pub comm: [u8; 16],
-    /// The socket. With a zero address in the kernel, the row only tells the time.
+    /// The socket.
     pub socket: Socket,
 }
 

@@ -3,7 +3,7 @@
 //! aya-ebpf has no macro for iterators, so the section is named by hand. The context's pointers are laundered through a
 //! probe read: the verifier allows no arithmetic on typed pointers.
 
-use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_boot_ns, bpf_seq_write};
+use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_seq_write};
 use portwatch_common::event::{holder::Holder, socket::Socket};
 
 use crate::{
@@ -31,31 +31,25 @@ pub struct Meta {
     pub seq_num: u64,
 }
 
-/// For each descriptor that is an IP socket with a port: a row. First of all a row that tells the time.
+/// For each descriptor that is an IP socket with a port: a row.
 #[unsafe(link_section = "iter/task_file")]
 #[unsafe(no_mangle)]
 pub extern "C" fn holders(ctx: *mut TaskFile) -> i32 {
     // SAFETY: the kernel's context; `meta` is always there.
-    let (seq, seq_num) = unsafe { ((*(*ctx).meta).seq, (*(*ctx).meta).seq_num) };
+    let seq = unsafe { (*(*ctx).meta).seq };
     let base = ctx as u64;
     let task: u64 = read(base, 8);
     let file: u64 = read(base, 24);
-    let mut row = Holder::NONE;
-    // SAFETY: the helpers have no conditions.
-    unsafe {
-        row.boot_ns = bpf_ktime_get_boot_ns();
-        row.jiffies = bpf_jiffies64();
-    }
-    if seq_num == 0 {
-        write(seq, &row);
-    }
     if task == 0 || file == 0 {
         return 0;
     }
+    let mut row = Holder::NONE;
     let sk = sock::from_file(file).sk;
     if sk == 0 || !describe(sk, &mut row.socket) {
         return 0;
     }
+    // SAFETY: the helper has no conditions.
+    row.boot_ns = unsafe { bpf_ktime_get_boot_ns() };
     row.fd = read(base, 16);
     row.tgid = read(task, offset!(task_tgid));
     let leader = task::leader(task);

@@ -112,42 +112,13 @@ fn is_untold(op: u32) -> bool {
         .is_some_and(|call| attempt::is_of(unsafe { (*call).op }, op))
 }
 
-/// The four programs.
+/// The four programs. Copies leave what has been seen to by those before them.
 macro_rules! programs {
-    ($enter_bind:ident, $exit_bind:ident, $enter_listen:ident, $exit_listen:ident) => {
+    (copies: $copies:literal, $enter_bind:ident, $exit_bind:ident, $enter_listen:ident, $exit_listen:ident) => {
         /// `syscalls:sys_enter_bind`
         #[tracepoint]
         pub fn $enter_bind(ctx: TracePointContext) -> u32 {
-            undisturbed(|| bind_begins(&ctx)) as u32
-        }
-
-        /// `syscalls:sys_exit_bind`
-        #[tracepoint]
-        pub fn $exit_bind(ctx: TracePointContext) -> u32 {
-            undisturbed(|| ends(&ctx, op::BIND)) as u32
-        }
-
-        /// `syscalls:sys_enter_listen`
-        #[tracepoint]
-        pub fn $enter_listen(ctx: TracePointContext) -> u32 {
-            undisturbed(|| listen_begins(&ctx)) as u32
-        }
-
-        /// `syscalls:sys_exit_listen`
-        #[tracepoint]
-        pub fn $exit_listen(ctx: TracePointContext) -> u32 {
-            undisturbed(|| ends(&ctx, op::LISTEN)) as u32
-        }
-    };
-}
-
-/// The same four, for what those before them have been skipped for.
-macro_rules! copies {
-    ($enter_bind:ident, $exit_bind:ident, $enter_listen:ident, $exit_listen:ident) => {
-        /// `syscalls:sys_enter_bind`
-        #[tracepoint]
-        pub fn $enter_bind(ctx: TracePointContext) -> u32 {
-            if is_remembered(&ctx, op::BIND) {
+            if $copies && is_remembered(&ctx, op::BIND) {
                 return 0;
             }
             undisturbed(|| bind_begins(&ctx)) as u32
@@ -156,7 +127,7 @@ macro_rules! copies {
         /// `syscalls:sys_exit_bind`
         #[tracepoint]
         pub fn $exit_bind(ctx: TracePointContext) -> u32 {
-            if !is_untold(op::BIND) {
+            if $copies && !is_untold(op::BIND) {
                 return 0;
             }
             undisturbed(|| ends(&ctx, op::BIND)) as u32
@@ -165,7 +136,7 @@ macro_rules! copies {
         /// `syscalls:sys_enter_listen`
         #[tracepoint]
         pub fn $enter_listen(ctx: TracePointContext) -> u32 {
-            if is_remembered(&ctx, op::LISTEN) {
+            if $copies && is_remembered(&ctx, op::LISTEN) {
                 return 0;
             }
             undisturbed(|| listen_begins(&ctx)) as u32
@@ -174,7 +145,7 @@ macro_rules! copies {
         /// `syscalls:sys_exit_listen`
         #[tracepoint]
         pub fn $exit_listen(ctx: TracePointContext) -> u32 {
-            if !is_untold(op::LISTEN) {
+            if $copies && !is_untold(op::LISTEN) {
                 return 0;
             }
             undisturbed(|| ends(&ctx, op::LISTEN)) as u32
@@ -182,7 +153,7 @@ macro_rules! copies {
     };
 }
 
-programs!(enter_bind, exit_bind, enter_listen, exit_listen);
-copies!(enter_bind_2, exit_bind_2, enter_listen_2, exit_listen_2);
-copies!(enter_bind_3, exit_bind_3, enter_listen_3, exit_listen_3);
-copies!(enter_bind_4, exit_bind_4, enter_listen_4, exit_listen_4);
+programs!(copies: false, enter_bind, exit_bind, enter_listen, exit_listen);
+programs!(copies: true, enter_bind_2, exit_bind_2, enter_listen_2, exit_listen_2);
+programs!(copies: true, enter_bind_3, exit_bind_3, enter_listen_3, exit_listen_3);
+programs!(copies: true, enter_bind_4, exit_bind_4, enter_listen_4, exit_listen_4);

@@ -23,10 +23,7 @@ impl Iterators {
         let mut rest = bytes.as_slice();
         while let Ok((row, tail)) = Holder::read_from_prefix(rest) {
             rest = tail;
-            // The first row only tells the time.
-            if row.socket.sk != 0 {
-                rows.push(row);
-            }
+            rows.push(row);
         }
         Ok(rows)
     }
