@@ -4,6 +4,8 @@
 //! (JSON `null`), never a made-up value. They hold no kernel layouts (`portwatch-common` does) and do no I/O.
 
 pub mod attempt;
+pub mod episode;
+pub mod holding;
 pub mod number;
 pub mod port;
 pub mod process;

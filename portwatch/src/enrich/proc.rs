@@ -43,6 +43,7 @@ pub fn read_process(pid: u32) -> Option<Process> {
         container: cgroup.as_deref().and_then(cgroup::container),
         cgroup,
         netns: netns(&entry),
+        ns_pid: None,
     };
     // Belt and braces for a /proc whose entries would not be bound to their process: nothing is said of two.
     let again = Entry::new(entry.pid).ok()?.stat().ok()?;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    holding::{Inheritance, KeptBy, OnBehalfOf, UnixName},
     number::Big,
     process::{Holder, Owner, Process},
     socket::{Address, Proto, SocketOption, State},
@@ -144,6 +145,12 @@ pub struct Attempt {
     pub bound_port: Option<u16>,
     /// Inode of the socket's network namespace.
     pub netns: Option<u32>,
+    /// Its cookie, unique for the uptime; an inode may be given again. `None` where the kernel has none.
+    #[serde(default)]
+    pub netns_cookie: Option<Big>,
+    /// Its name, where `ip netns` or a container gives it one.
+    #[serde(default)]
+    pub netns_name: Option<String>,
     /// `SO_BINDTODEVICE`.
     pub device: Option<String>,
     /// Options of the socket.
@@ -168,6 +175,9 @@ pub struct Failure {
     pub blocker_counts: Option<BlockerCounts>,
     /// Who has the automatic port range, if the kernel found no free port in it.
     pub range_use: Option<RangeUse>,
+    /// Of the unix family, refused with `EADDRINUSE`: who has the name.
+    #[serde(default)]
+    pub unix: Option<UnixName>,
     /// `None` for an errno that says everything by itself.
     pub verdict: Option<Verdict>,
     /// The story that this failure belongs to.
@@ -231,6 +241,15 @@ pub struct Blocker {
     pub owner: Option<Owner>,
     /// Who has a descriptor of it now.
     pub holders: Vec<Holder>,
+    /// How a holder that did not bind it came by it, where that was seen.
+    #[serde(default)]
+    pub inherited: Option<Inheritance>,
+    /// What keeps it open where nobody has a descriptor, as far as that can be seen.
+    #[serde(default)]
+    pub kept_by: Option<KeptBy>,
+    /// Whom its holder has it for.
+    #[serde(default)]
+    pub on_behalf_of: Option<OnBehalfOf>,
 }
 
 /// How many sockets were on the port in this namespace, by state.

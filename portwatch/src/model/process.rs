@@ -9,6 +9,9 @@ use super::number::Big;
 pub struct Process {
     /// Process id, as the initial pid namespace numbers it.
     pub pid: u32,
+    /// As its own pid namespace numbers it (in a container often 1), where that is another number.
+    #[serde(default)]
+    pub ns_pid: Option<u32>,
     /// The thread that acted; `None` where only the process is known.
     pub tid: Option<u32>,
     /// Parent's process id when this was recorded.
@@ -83,6 +86,20 @@ pub struct Owner {
     pub alive: Option<bool>,
     /// How it is known.
     pub source: Source,
+    /// It was asked to end.
+    #[serde(default)]
+    pub stopping: Option<Stopping>,
+}
+
+/// A signal that ends a process, unless that handles it in another way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopping {
+    /// Its name, as `SIGTERM`.
+    pub signal: String,
+    /// When it was sent: RFC 3339.
+    pub time: String,
+    /// Who sent it; `None` for the kernel itself.
+    pub by: Option<Box<Process>>,
 }
 
 /// A process that has a descriptor of the blocking socket.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{attempt::Attempt, number::Big, port::Port, time_wait::TimeWait, verdict::Cause};
+use super::{
+    attempt::Attempt, episode::Episode, number::Big, port::Port, time_wait::TimeWait,
+    verdict::Cause,
+};
 
 /// Version of the records. A change that breaks a reader raises it.
 pub const SCHEMA: u32 = 1;
@@ -33,6 +36,8 @@ pub enum Body {
     Port(Box<Port>),
     /// A `TIME_WAIT` of a watched port began, was re-armed or ended.
     TimeWait(Box<TimeWait>),
+    /// A story of failures has ended, or tracing has.
+    Episode(Box<Episode>),
     /// Something was lost.
     Lost(Lost),
     /// Last: totals.

@@ -24,6 +24,7 @@ pub fn to_line(record: &Record, out: &mut Vec<u8>) {
         Body::Attempt(body) => write(record, "attempt", body, out),
         Body::Port(body) => write(record, "port", body, out),
         Body::TimeWait(body) => write(record, "time_wait", body, out),
+        Body::Episode(body) => write(record, "episode", body, out),
         Body::Lost(body) => write(record, "lost", body, out),
         Body::Stop(body) => write(record, "stop", body, out),
     };
@@ -65,6 +66,7 @@ pub fn from_line(line: &str) -> Result<Record, LineError> {
         "attempt" => Body::Attempt(attempt(line)?),
         "port" => Body::Port(serde_json::from_str(line)?),
         "time_wait" => Body::TimeWait(serde_json::from_str(line)?),
+        "episode" => Body::Episode(serde_json::from_str(line)?),
         "lost" => Body::Lost(serde_json::from_str(line)?),
         "stop" => Body::Stop(serde_json::from_str(line)?),
         _ => return Err(LineError::Type { found: r#type }),

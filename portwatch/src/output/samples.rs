@@ -69,6 +69,7 @@ pub(crate) fn process(comm: &str, pid: u32) -> Process {
         unit: Some(format!("{comm}.service")),
         container: None,
         netns: Some(4_026_531_840),
+        ns_pid: None,
     }
 }
 
@@ -111,6 +112,8 @@ pub(crate) fn attempt() -> Attempt {
             ..Facts::default()
         },
         failure: None,
+        netns_cookie: None,
+        netns_name: None,
     }
 }
 
@@ -148,11 +151,15 @@ pub(crate) fn listener() -> Blocker {
             process: owner.clone(),
             alive: Some(true),
             source: Source::Snapshot,
+            stopping: None,
         }),
         holders: vec![Holder {
             process: owner,
             fd: 12,
         }],
+        inherited: None,
+        kept_by: None,
+        on_behalf_of: None,
     }
 }
 
@@ -176,6 +183,7 @@ pub(crate) fn time_wait() -> Blocker {
             process: owner,
             alive: Some(false),
             source: Source::Observed,
+            stopping: None,
         }),
         holders: Vec::new(),
         ..listener()
@@ -239,6 +247,7 @@ pub(crate) fn conflict(blockers: Vec<Blocker>, verdict: Option<Verdict>) -> Atte
             range_use: None,
             verdict,
             episode: None,
+            unix: None,
         }),
         ..attempt()
     }
@@ -256,6 +265,7 @@ pub(crate) fn refused(result: &str, errno: u32, verdict: Option<Verdict>) -> Att
             range_use: None,
             verdict,
             episode: None,
+            unix: None,
         }),
         ..attempt()
     }
@@ -354,6 +364,7 @@ fn owner(alive: bool) -> Owner {
         process: process("python3", 3977),
         alive: Some(alive),
         source: Source::Observed,
+        stopping: None,
     }
 }
 

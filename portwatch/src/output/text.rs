@@ -57,6 +57,8 @@ impl Text {
             Body::Attempt(attempt) => self.attempt(attempt, &moment, out),
             Body::Port(port) => self.port(port, &moment, out),
             Body::TimeWait(time_wait) => self.time_wait(time_wait, &moment, out),
+            // Told by the attempts themselves, until there is more to tell.
+            Body::Episode(_) => Ok(()),
             Body::Lost(lost) => self.lost(lost, &moment, out),
             Body::Stop(stop) => self.stop(stop, &moment, out),
         }

@@ -185,6 +185,8 @@ impl<S: Surroundings> Story<S> {
             },
             facts: facts(raw, bound, self.tracing.covers(raw)),
             failure: None,
+            netns_cookie: None,
+            netns_name: None,
         }
     }
 

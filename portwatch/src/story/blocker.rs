@@ -51,6 +51,7 @@ impl<S: Surroundings> Story<S> {
             range_use: self.range_use(raw),
             verdict: None,
             episode: None,
+            unix: None,
         }
     }
 
@@ -98,6 +99,9 @@ impl<S: Surroundings> Story<S> {
             certainty: Certainty::Walked,
             owner,
             holders,
+            inherited: None,
+            kept_by: None,
+            on_behalf_of: None,
         })
     }
 
@@ -141,6 +145,7 @@ impl<S: Surroundings> Story<S> {
                     process,
                     alive: Some(true),
                     source,
+                    stopping: None,
                 });
             }
             if holders.is_empty() {
@@ -149,6 +154,7 @@ impl<S: Surroundings> Story<S> {
                     process,
                     alive,
                     source,
+                    stopping: None,
                 });
             }
         }
@@ -160,6 +166,7 @@ impl<S: Surroundings> Story<S> {
             process: oldest.process.clone(),
             alive: Some(true),
             source: Source::Iterator,
+            stopping: None,
         })
     }
 

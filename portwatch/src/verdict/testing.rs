@@ -55,7 +55,10 @@ pub(crate) fn bind(addr: &str, port: u16, options: &[SocketOption]) -> Attempt {
             range_use: None,
             verdict: None,
             episode: None,
+            unix: None,
         }),
+        netns_cookie: None,
+        netns_name: None,
     }
 }
 
@@ -96,8 +99,12 @@ pub(crate) fn blocker(state: State, addr: &str, port: u16, options: &[SocketOpti
             process: owner,
             alive: Some(true),
             source: Source::Observed,
+            stopping: None,
         }),
         holders: Vec::new(),
+        inherited: None,
+        kept_by: None,
+        on_behalf_of: None,
     }
 }
 

@@ -62,6 +62,7 @@ fn owned(blocker: Blocker, process: Process, alive: Option<bool>, source: Source
             process,
             alive,
             source,
+            stopping: None,
         }),
         ..blocker
     }

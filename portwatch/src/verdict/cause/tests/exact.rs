@@ -171,6 +171,7 @@ fn a_socket_of_the_kernel_is_nobodys_service() {
             process: process("node", 4182),
             alive: Some(true),
             source: Source::Observed,
+            stopping: None,
         }),
         ..blocker(state, "0.0.0.0", 8080, &[])
     };

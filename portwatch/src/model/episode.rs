@@ -1,0 +1,100 @@
+//! The story of one program and one address: its failures, who was in the way for how long, and how it ended.
+
+use serde::{Deserialize, Serialize};
+
+use super::{process::Process, socket::Proto, verdict::Cause};
+
+/// How a story ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It got the address.
+    Bound,
+    /// Its last process has ended, and nobody of the same program has tried again.
+    GaveUp,
+    /// It may try again.
+    Open,
+}
+
+impl Outcome {
+    /// As JSON spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bound => "bound",
+            Self::GaveUp => "gave_up",
+            Self::Open => "open",
+        }
+    }
+}
+
+/// A story, told when it ends or when tracing does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Episode {
+    /// What its attempts have in `episode`.
+    pub id: u64,
+    /// Who tried, the last time.
+    pub process: Process,
+    /// Protocol.
+    pub proto: Proto,
+    /// The address as requested; for the unix family the path.
+    pub addr: Option<String>,
+    /// The port as requested.
+    pub port: Option<u16>,
+    /// Inode of the socket's network namespace.
+    pub netns: Option<u32>,
+    /// The first failure: RFC 3339.
+    pub first: String,
+    /// The last attempt, be it the one that succeeded: RFC 3339.
+    pub last: String,
+    /// Failures, and the success if there was one.
+    pub attempts: u64,
+    /// Different processes that tried.
+    pub processes: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// From the first failure to the last attempt.
+    pub blocked_ms: u64,
+    /// Who was in the way, in sequence.
+    pub by: Vec<Segment>,
+    /// Spells of `by` that were left out for room: their time is in `blocked_ms`.
+    pub by_omitted: u64,
+    /// What made the address free, as far as it was seen; `None` unless it was bound.
+    pub freed_by: Option<Freed>,
+}
+
+/// A time during which the same was in the way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// The cause; `None` of a failure without a verdict.
+    pub cause: Option<Cause>,
+    /// Whose socket it was; `None` where nobody can be named.
+    pub owner: Option<Process>,
+    /// How long: from its first failure to the next one that has another cause, or to the end.
+    pub ms: u64,
+    /// Failures.
+    pub attempts: u64,
+}
+
+/// What made an address free.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freed {
+    /// What happened.
+    pub how: FreedHow,
+    /// When: RFC 3339.
+    pub time: String,
+    /// Whose socket it was.
+    pub owner: Option<Process>,
+}
+
+/// What happens to a socket that was in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FreedHow {
+    /// Its process ended.
+    Exited,
+    /// It was closed; its process lives, or its end was not seen.
+    Closed,
+    /// Its `TIME_WAIT` was over.
+    TimeWaitOver,
+}
