@@ -15,8 +15,8 @@ pub mod maps;
 pub mod offsets;
 
 /// Raised whenever a layout or a meaning in this crate changes.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Name of the variable in which the object carries [`ABI_VERSION`]. The version is part of the name: the loader
 /// cannot read an object's variables, but it can insist that one exists.
-pub const ABI_SYMBOL: &str = "PORTWATCH_ABI_2";
+pub const ABI_SYMBOL: &str = "PORTWATCH_ABI_3";

@@ -6,7 +6,7 @@ use portwatch_common::{ABI_VERSION, config::Config, offsets::Offsets};
 
 /// The loader insists on this name ([`portwatch_common::ABI_SYMBOL`]) before it loads anything.
 #[unsafe(no_mangle)]
-pub static PORTWATCH_ABI_2: u32 = ABI_VERSION;
+pub static PORTWATCH_ABI_3: u32 = ABI_VERSION;
 
 /// Where this kernel keeps things.
 #[unsafe(no_mangle)]

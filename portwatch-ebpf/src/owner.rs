@@ -86,7 +86,6 @@ pub fn forget(sk: u64) {
         unsafe {
             if read_volatile(&raw const (*slot).key) == sk {
                 write_volatile(&raw mut (*slot).key, 0);
-                write_volatile(&raw mut (*slot).key_again, 0);
             }
         }
     }
@@ -99,15 +98,15 @@ fn get(by: By, key: u64, out: &mut Owner) {
         return;
     }
     let Some(slot) = slot(by, key) else { return };
-    // SAFETY: a valid map value. It may be written meanwhile: the keys before and after tell.
+    // SAFETY: a valid map value. It may be written meanwhile: the seal tells.
     unsafe {
         if read_volatile(&raw const (*slot).key) != key {
             return;
         }
         *out = read_volatile(slot);
-        if read_volatile(&raw const (*slot).key) != key || out.key_again != key {
-            *out = Owner::NONE;
-        }
+    }
+    if out.key != key || out.seal != out.seal_of() {
+        *out = Owner::NONE;
     }
 }
 
@@ -119,28 +118,21 @@ pub fn set(by: By, owner: &mut Owner) {
         return;
     }
     let Some(slot) = slot(by, key) else { return };
-    // SAFETY: a valid map value. Both keys are cleared before and set after the rest is written.
+    let mut before = Owner::NONE;
+    get(by, key, &mut before);
+    if before.roles != 0 {
+        owner.roles |= before.roles;
+        if owner.since_ns == 0 {
+            owner.since_ns = before.since_ns;
+        }
+    }
+    owner.seal = owner.seal_of();
+    // SAFETY: a valid map value.
     unsafe {
-        let before = read_volatile(&raw const (*slot).key);
-        if before == key {
-            owner.roles |= (*slot).roles;
-            if owner.since_ns == 0 {
-                owner.since_ns = (*slot).since_ns;
-            }
-        } else if before != 0 {
+        let other = read_volatile(&raw const (*slot).key);
+        if other != 0 && other != key {
             emit::count(Counter::OwnerEvicted);
         }
-        write_volatile(&raw mut (*slot).key, 0);
-        write_volatile(&raw mut (*slot).key_again, 0);
-        (*slot).since_ns = owner.since_ns;
-        (*slot).closed_ns = owner.closed_ns;
-        (*slot).start_boot_ns = owner.start_boot_ns;
-        (*slot).tgid = owner.tgid;
-        (*slot).ppid = owner.ppid;
-        (*slot).uid = owner.uid;
-        (*slot).roles = owner.roles;
-        (*slot).comm = owner.comm;
-        write_volatile(&raw mut (*slot).key_again, key);
-        write_volatile(&raw mut (*slot).key, key);
+        write_volatile(slot, *owner);
     }
 }

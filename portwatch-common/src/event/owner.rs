@@ -17,8 +17,9 @@ pub mod role {
 
 /// A slot of a direct-mapped array, indexed by the low bits of its key: `OWNERS` by cookie, `BINDERS` by inode.
 ///
-/// The writer clears both keys, writes the rest, then sets them; a reader that sees both equal to the key that it looks
-/// for has a whole record. Another key means that the record was overwritten (counted as evicted).
+/// Nothing keeps two CPUs from writing a slot at once, for the old kernels have no atomic claim. A record whose
+/// [`Owner::seal`] is not that of its fields is a mixture of two, or half of one, and is taken for none. Another key means
+/// that the record was overwritten (counted as evicted).
 #[repr(C)]
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -42,8 +43,8 @@ pub struct Owner {
     pub roles: u32,
     /// Name of the process's leader thread.
     pub comm: [u8; 16],
-    /// The full key again.
-    pub key_again: u64,
+    /// [`Owner::seal_of`] the rest.
+    pub seal: u64,
 }
 
 impl Owner {
@@ -58,6 +59,75 @@ impl Owner {
         uid: 0,
         roles: 0,
         comm: [0; 16],
-        key_again: 0,
+        seal: 0,
     };
+
+    /// A sum over every other field, in which no single one can differ.
+    #[inline(always)]
+    #[must_use]
+    pub const fn seal_of(&self) -> u64 {
+        let comm = u128::from_le_bytes(self.comm);
+        let sum = mix(0, self.key);
+        let sum = mix(sum, self.since_ns);
+        let sum = mix(sum, self.closed_ns);
+        let sum = mix(sum, self.start_boot_ns);
+        let sum = mix(sum, self.tgid as u64 | (self.ppid as u64) << 32);
+        let sum = mix(sum, self.uid as u64 | (self.roles as u64) << 32);
+        let sum = mix(sum, comm as u64);
+        mix(sum, (comm >> 64) as u64)
+    }
+}
+
+/// The golden ratio, as in the kernel's `hash_64()`; odd, so that nothing is lost by it.
+#[inline(always)]
+const fn mix(sum: u64, word: u64) -> u64 {
+    (sum ^ word)
+        .wrapping_mul(0x61c8_8646_80b5_83eb)
+        .rotate_left(23)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mixture_of_two_owners_has_another_seal() {
+        let one = Owner {
+            key: 7,
+            since_ns: 1,
+            start_boot_ns: 2,
+            tgid: 100,
+            uid: 1000,
+            roles: role::BOUND,
+            comm: *b"nginx\0\0\0\0\0\0\0\0\0\0\0",
+            ..Owner::NONE
+        };
+        let mixtures = [
+            Owner { key: 8, ..one },
+            Owner { since_ns: 3, ..one },
+            Owner {
+                closed_ns: 3,
+                ..one
+            },
+            Owner {
+                start_boot_ns: 3,
+                ..one
+            },
+            Owner { tgid: 101, ..one },
+            Owner { ppid: 1, ..one },
+            Owner { uid: 1001, ..one },
+            Owner {
+                roles: role::CLOSED,
+                ..one
+            },
+            Owner {
+                comm: *b"nginx: worker\0\0\0",
+                ..one
+            },
+            Owner::NONE,
+        ];
+        for mixture in mixtures {
+            assert_ne!(mixture.seal_of(), one.seal_of(), "{mixture:?}");
+        }
+    }
 }

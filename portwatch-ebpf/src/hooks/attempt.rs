@@ -231,7 +231,7 @@ fn remember(attempt: &Attempt) -> u32 {
         uid: attempt.task.uid,
         roles: role::BOUND,
         comm: attempt.task.leader_comm,
-        key_again: 0,
+        seal: 0,
     };
     owner::set(By::Inode, &mut owner);
     // Its inode goes when it is closed; its cookie stays with it to the end.

@@ -113,7 +113,7 @@ pub extern "C" fn record(context: u32, key: u64, role: u32) -> i32 {
         uid: bpf_get_current_uid_gid() as u32,
         roles: role,
         comm: leader.comm(),
-        key_again: 0,
+        seal: 0,
     };
     owner::set(By::Cookie, &mut owner);
     process::ensure(Context::of(context), start_boot_ns);

@@ -178,7 +178,7 @@ fn candidate(socket: Socket) -> Candidate {
 fn bound_by_server() -> Candidate {
     let owner = RawOwner {
         key: 500,
-        key_again: 500,
+        seal: 0,
         since_ns: 20 * SECOND,
         start_boot_ns: SECOND,
         tgid: 10,
@@ -351,7 +351,7 @@ fn time_wait(connected: bool) -> Candidate {
     };
     let mut owner = RawOwner {
         key: 77,
-        key_again: 77,
+        seal: 0,
         tgid: 10,
         ..RawOwner::NONE
     };

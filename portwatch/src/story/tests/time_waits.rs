@@ -34,7 +34,7 @@ pub(super) fn event(action: u32, at_s: u64, left_s: i64) -> RawTimeWait {
         },
         owner: RawOwner {
             key: 77,
-            key_again: 77,
+            seal: 0,
             start_boot_ns: SECOND,
             tgid: 10,
             roles: role::CLOSED,
