@@ -118,12 +118,19 @@ pub fn set(by: By, owner: &mut Owner) {
         return;
     }
     let Some(slot) = slot(by, key) else { return };
-    let mut before = Owner::NONE;
-    get(by, key, &mut before);
-    if before.roles != 0 {
-        owner.roles |= before.roles;
-        if owner.since_ns == 0 {
-            owner.since_ns = before.since_ns;
+    // SAFETY: a valid map value. It may be written meanwhile: the seal tells.
+    unsafe {
+        let (roles, since_ns) = (
+            read_volatile(&raw const (*slot).roles),
+            read_volatile(&raw const (*slot).since_ns),
+        );
+        if read_volatile(&raw const (*slot).key) == key
+            && read_volatile(&raw const (*slot).seal) == Owner::seal_at(slot)
+        {
+            owner.roles |= roles;
+            if owner.since_ns == 0 {
+                owner.since_ns = since_ns;
+            }
         }
     }
     owner.seal = owner.seal_of();

@@ -65,16 +65,27 @@ impl Owner {
     /// A sum over every other field, in which no single one can differ.
     #[inline(always)]
     #[must_use]
-    pub const fn seal_of(&self) -> u64 {
-        let comm = u128::from_le_bytes(self.comm);
-        let sum = mix(0, self.key);
-        let sum = mix(sum, self.since_ns);
-        let sum = mix(sum, self.closed_ns);
-        let sum = mix(sum, self.start_boot_ns);
-        let sum = mix(sum, self.tgid as u64 | (self.ppid as u64) << 32);
-        let sum = mix(sum, self.uid as u64 | (self.roles as u64) << 32);
-        let sum = mix(sum, comm as u64);
-        mix(sum, (comm >> 64) as u64)
+    pub fn seal_of(&self) -> u64 {
+        // SAFETY: a whole record.
+        unsafe { Self::seal_at(self) }
+    }
+
+    /// The same of a record that others may be writing, read word by word: programs have little room for a copy.
+    ///
+    /// # Safety
+    ///
+    /// `at` can be read.
+    #[inline(always)]
+    #[must_use]
+    pub unsafe fn seal_at(at: *const Self) -> u64 {
+        const SEALED: usize = core::mem::offset_of!(Owner, seal) / size_of::<u64>();
+        let words = at.cast::<u64>();
+        let mut sum = 0;
+        for i in 0..SEALED {
+            // SAFETY: within the record, which has no padding and the alignment of a word.
+            sum = mix(sum, unsafe { words.add(i).read_volatile() });
+        }
+        sum
     }
 }
 
