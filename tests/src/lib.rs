@@ -13,6 +13,7 @@
 pub mod agent;
 pub mod bench;
 pub mod check;
+pub mod crowd;
 pub mod guest;
 pub mod harness;
 pub mod lab;

@@ -63,6 +63,10 @@ impl Owner {
     };
 
     /// A sum over every other field, in which no single one can differ.
+    #[expect(
+        clippy::inline_always,
+        reason = "a function of its own would need stack that a BPF program has not"
+    )]
     #[inline(always)]
     #[must_use]
     pub fn seal_of(&self) -> u64 {
@@ -90,6 +94,10 @@ impl Owner {
 }
 
 /// The golden ratio, as in the kernel's `hash_64()`; odd, so that nothing is lost by it.
+#[expect(
+    clippy::inline_always,
+    reason = "a function of its own would need stack that a BPF program has not"
+)]
 #[inline(always)]
 const fn mix(sum: u64, word: u64) -> u64 {
     (sum ^ word)

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use portwatch_tests::{
-    agent, bench, guest,
+    agent, bench, crowd, guest,
     harness::portwatch_binary,
     lab::Pace,
     load, rule,
@@ -68,6 +68,17 @@ enum Command {
         /// How many fail
         #[arg(long, default_value_t = 0)]
         fail: u64,
+    },
+    /// Make very many processes and connections, none of which lasts
+    Crowd {
+        /// A free port, for the connections' listener
+        port: u16,
+        /// How many processes; each binds a socket
+        #[arg(long, default_value_t = 0)]
+        processes: u64,
+        /// How many connections
+        #[arg(long, default_value_t = 0)]
+        connections: u64,
     },
     /// Bind generated pairs of sockets, and compare the kernel's answers with portwatch's rule; needs root
     Rule {
@@ -143,6 +154,14 @@ fn main() -> Result<ExitCode> {
             let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let load = load::run(at(free), at(taken), ok, fail)?;
             writeln!(stdout(), "{}", serde_json::to_string(&load)?)?;
+        }
+        Command::Crowd {
+            port,
+            processes,
+            connections,
+        } => {
+            crowd::processes(processes)?;
+            crowd::connections(port, connections)?;
         }
         Command::Rule { pairs, seed } => {
             let report = rule::run(pairs, seed)?;
