@@ -17,7 +17,7 @@ pub enum Counter {
     Lost = 2,
     /// Attempts that the user's filters left out.
     Filtered = 3,
-    /// Records of processes (exec, first bind, exit) handed to the ring buffer.
+    /// Records of processes (fork, exec, first bind, signal, exit) handed to the ring buffer.
     ProcessSubmitted = 4,
     /// Records of processes that found no room.
     ProcessLost = 5,

@@ -26,6 +26,10 @@ pub enum Kind {
     Port = 5,
     /// [`time_wait::TimeWait`]: a `TIME_WAIT` of a watched port began, was re-armed or ended.
     TimeWait = 6,
+    /// [`process::Fork`]: a process has made another one.
+    Fork = 7,
+    /// [`process::Signal`]: a process was sent a signal that may end it.
+    Signal = 8,
 }
 
 impl Kind {
@@ -39,6 +43,8 @@ impl Kind {
             4 => Some(Self::Exit),
             5 => Some(Self::Port),
             6 => Some(Self::TimeWait),
+            7 => Some(Self::Fork),
+            8 => Some(Self::Signal),
             _ => None,
         }
     }

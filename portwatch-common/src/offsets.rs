@@ -257,6 +257,24 @@ offsets! {
     task_nsproxy: required Member("task_struct", "nsproxy");
     /// Network namespace.
     nsproxy_net: required Member("nsproxy", "net_ns");
+    /// Its number in each pid namespace.
+    task_thread_pid: optional Member("task_struct", "thread_pid");
+    /// How deep the innermost one is.
+    pid_level: optional Member("pid", "level");
+    /// The numbers, outermost first.
+    pid_numbers: optional Member("pid", "numbers");
+    /// Size of a number with its namespace.
+    upid_size: optional Size("upid");
+    /// The number itself.
+    upid_nr: optional Member("upid", "nr");
+    /// How signals are handled.
+    task_sighand: optional Member("task_struct", "sighand");
+    /// What is done for each signal, from 1.
+    sighand_action: optional Member("sighand_struct", "action");
+    /// Its handler.
+    sigaction_handler: optional Member("k_sigaction", "sa.sa_handler");
+    /// How a signal came about.
+    siginfo_code: optional Member("kernel_siginfo", "si_code");
     /// State shared by the threads.
     task_signal: required Member("task_struct", "signal");
     /// Threads that live.

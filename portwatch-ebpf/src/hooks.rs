@@ -6,6 +6,7 @@ pub mod connection;
 pub mod holder;
 pub mod inflight;
 pub mod io_uring;
+pub mod lineage;
 pub mod port;
 pub mod process;
 pub mod recheck;

@@ -188,8 +188,29 @@ pub fn fill(out: &mut Task) -> u64 {
         .follow(offset!(task_nsproxy))
         .follow(offset!(nsproxy_net));
     out.netns = net.read(offset!(net_inum));
-    out.reserved = 0;
+    out.ns_pid = ns_pid(leader, out.tgid);
     net.address()
+}
+
+/// Process id of a leader in its innermost pid namespace.
+#[inline(always)]
+fn ns_pid(leader: Pointer, tgid: u32) -> u32 {
+    if !has!(task_thread_pid) || !has!(pid_numbers) || !has!(upid_size) {
+        return 0;
+    }
+    // `MAX_PID_NS_LEVEL` of `include/linux/pid_namespace.h`.
+    const DEEPEST: u32 = 32;
+    let pid = leader.follow(offset!(task_thread_pid));
+    match pid.read::<u32>(offset!(pid_level)) {
+        0 => tgid,
+        level @ 1..=DEEPEST => {
+            // A typed pointer takes no offset that is not a constant.
+            let pid: u64 = read(self::leader(current()), offset!(task_thread_pid));
+            let number = u64::from(offset!(pid_numbers)) + u64::from(level * offset!(upid_size));
+            read(pid + number, offset!(upid_nr))
+        }
+        _ => 0,
+    }
 }
 
 /// The `kernfs` node of the control group that names a process best; 0 if there is none.

@@ -4,7 +4,7 @@ use portwatch_common::event::{
     Header, Kind,
     attempt::{Attempt, CANDIDATES, Candidate, Conflict, Walk},
     port::Port,
-    process::{Exit, Process},
+    process::{Exit, Fork, Process, Signal},
     time_wait::TimeWait,
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
@@ -20,6 +20,10 @@ pub enum Event {
     Process(Box<Process>),
     /// A process has ended.
     Exit(Exit),
+    /// A process has made another one.
+    Fork(Fork),
+    /// A process was sent a signal that may end it.
+    Signal(Signal),
     /// A watched port was taken or released.
     Port(Box<Port>),
     /// A `TIME_WAIT` of a watched port has changed.
@@ -102,6 +106,8 @@ fn decode(kind: u16, bytes: &[u8]) -> Result<Event, DecodeError> {
             .map(|event| Event::Process(Box::new(event)))
             .ok_or_else(size),
         Kind::Exit => whole(bytes).map(Event::Exit).ok_or_else(size),
+        Kind::Fork => whole(bytes).map(Event::Fork).ok_or_else(size),
+        Kind::Signal => whole(bytes).map(Event::Signal).ok_or_else(size),
         Kind::Port => whole(bytes)
             .map(|event| Event::Port(Box::new(event)))
             .ok_or_else(size),

@@ -215,6 +215,15 @@ impl Surroundings for Machine {
         self.sees_all_processes.then_some(false)
     }
 
+    fn closes_on_exec(&mut self, pid: u32, start_boot_ns: u64, fd: u32) -> Option<bool> {
+        let closes = enrich::proc::closes_on_exec(pid, fd)?;
+        // Read first: the pid may be another one's by now.
+        let key = Key::new(pid, start_boot_ns);
+        started(pid)
+            .is_some_and(|start| Key::new(pid, start) == key)
+            .then_some(closes)
+    }
+
     fn complete(&mut self, process: &mut Process) {
         enrich::complete(process, &mut self.users);
     }

@@ -4,6 +4,7 @@
 
 mod attempt;
 mod blocker;
+mod lineage;
 mod port;
 mod range;
 mod surroundings;
@@ -92,6 +93,7 @@ impl<S: Surroundings> Story<S> {
     #[must_use]
     pub fn evicted(&self) -> BTreeMap<String, u64> {
         BTreeMap::from([
+            ("lineages".to_owned(), self.world.lineages.evicted()),
             ("processes".to_owned(), self.world.processes.evicted()),
             ("sockets".to_owned(), self.world.sockets.evicted()),
             ("time_waits".to_owned(), self.world.time_waits.evicted()),
@@ -121,7 +123,10 @@ impl<S: Surroundings> Story<S> {
             Event::Exit(exit) => {
                 let key = Key::new(exit.tgid, exit.start_boot_ns);
                 self.world.processes.exited(key, exit.header.boot_ns);
+                self.world.lineages.ended(key);
             }
+            Event::Fork(fork) => self.fork(fork),
+            Event::Signal(signal) => self.signal(signal),
             Event::Port(port) => self.port(port),
             Event::TimeWait(time_wait) => self.time_wait(time_wait),
             Event::Attempt(attempt) => self.attempt(attempt, None),
@@ -145,9 +150,12 @@ impl<S: Surroundings> Story<S> {
         }
     }
 
-    fn process(&mut self, process: &raw_process::Process) {
-        let key = Key::new(process.task.tgid, process.task.start_boot_ns);
-        let mut process = who::from_event(process);
+    fn process(&mut self, raw: &raw_process::Process) {
+        let key = Key::new(raw.task.tgid, raw.task.start_boot_ns);
+        let mut process = who::from_event(raw);
+        if raw.flags & raw_process::flag::AT_EXEC != 0 {
+            self.executed(key, raw, &process);
+        }
         self.surroundings.complete(&mut process);
         self.world.processes.insert(key, process);
     }
@@ -160,6 +168,7 @@ impl<S: Surroundings> Story<S> {
     fn attempt(&mut self, raw: &raw::Attempt, walk: Option<&raw::Walk>) {
         let mut attempt = self.describe(raw);
         if raw.errno != 0 {
+            attempt.process.ancestors = self.ancestors(&attempt.process);
             attempt.failure = Some(self.failure(raw, walk));
             verdict::judge(&mut attempt);
             self.count(&attempt);

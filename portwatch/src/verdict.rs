@@ -15,6 +15,7 @@
 
 mod case;
 mod cause;
+mod inherited;
 mod kind;
 mod name;
 mod policy;

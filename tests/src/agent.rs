@@ -9,7 +9,7 @@ mod socket;
 use std::{
     collections::HashMap,
     io::stdin,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd},
 };
 
 use anyhow::{Context, Result};
@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 pub(crate) use self::{process::raise_loopback, socket::attach_program};
 use crate::{
     ports::{is_mini_socket, tcp_state},
-    protocol::{Reply, Request, put, take},
+    protocol::{Reply, Request, put, put_fd, take, take_fd},
 };
 
 /// Argument that makes the scenario binary an agent.
@@ -89,6 +89,14 @@ impl Agent {
             Request::ForbidBind => seccomp::forbid_bind(),
             Request::SetName(name) => process::set_name(name),
             Request::Fork => process::fork(),
+            Request::ForkTwice => process::fork_twice(),
+            Request::Give(fd) => {
+                put_fd(stdin(), self.socket(*fd)?.as_fd())?;
+                Ok(Reply::Done)
+            }
+            Request::Receive => Ok(self.keep(take_fd(stdin())?)),
+            Request::HoldTerm => process::hold_term(),
+            Request::SendTerm(pid) => process::send_term(*pid),
             Request::Exec { exe, keep, args } => process::exec(exe, keep, args),
         }
     }

@@ -1,6 +1,7 @@
 //! Compares what portwatch recorded with the truth.
 
 mod changes;
+mod holding;
 mod means;
 
 use std::collections::BTreeSet;
@@ -49,6 +50,7 @@ pub fn compare(truth: &Truth, log: &[Value], first: usize) -> Vec<String> {
                 without_connections,
                 exact,
                 staged,
+                sees: holding::Sees::of(log),
                 problems: Vec::new(),
             };
             difference.attempt(expected, record);
@@ -103,6 +105,7 @@ struct Difference {
     exact: bool,
     /// portwatch sees how far a bind gets.
     staged: bool,
+    sees: holding::Sees,
     problems: Vec<String>,
 }
 
@@ -213,6 +216,13 @@ impl Difference {
             .primary
             .as_ref()
             .is_some_and(|primary| primary.before_tracing || self.without_connections);
+        if let (true, Some(cause)) = (is_late(failure), &failure.cause_when_late) {
+            self.same("cause", &verdict["cause"], &json!(cause));
+            if let Some(primary) = &failure.primary {
+                self.primary(primary, record);
+            }
+            return;
+        }
         let excused = late && failure.cause_needs_history && verdict["cause"] == "unknown";
         if !excused {
             self.same("cause", &verdict["cause"], &json!(cause));
@@ -316,6 +326,7 @@ impl Difference {
             self.note(&format!("expires_in_ms is {}", blocker["expires_in_ms"]));
         }
         self.owner(expected, blocker);
+        self.holding(expected, blocker);
     }
 
     fn owner(&mut self, expected: &Primary, blocker: &Value) {
@@ -346,6 +357,12 @@ impl Difference {
             self.same("holders", &json!(told), &json!(truth));
         }
     }
+}
+
+/// The socket to act on is older than portwatch.
+fn is_late(failure: &Failure) -> bool {
+    let primary = failure.primary.as_ref();
+    primary.is_some_and(|primary| primary.before_tracing)
 }
 
 /// The stage that refused, as far as the scenario says.

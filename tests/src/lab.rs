@@ -161,6 +161,11 @@ impl Lab {
         Process::start(self, program)
     }
 
+    /// The same, with the pid of a process that has ended.
+    pub fn process_with_pid(&self, program: &str, pid: u32) -> Result<Process<'_>> {
+        Process::start_with_pid(self, program, pid)
+    }
+
     /// Starts a process that binds and ends at once, and waits for its end.
     pub fn bind_once(&self, program: &str, to: SocketAddr) -> Result<Attempt<'_>> {
         let exe = self.program(program)?;

@@ -1,13 +1,17 @@
 //! What a script and its processes say to each other: one message a packet of a `SOCK_SEQPACKET` pair.
 
 use std::{
+    io::{IoSlice, IoSliceMut},
     net::SocketAddr,
-    os::fd::{AsFd, AsRawFd, RawFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
     path::PathBuf,
 };
 
-use anyhow::{Context, Result, ensure};
-use nix::sys::socket::{MsgFlags, recv, send};
+use anyhow::{Context, Result, bail, ensure};
+use nix::{
+    cmsg_space,
+    sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recv, recvmsg, send, sendmsg},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Longest message, in bytes.
@@ -137,6 +141,17 @@ pub enum Request {
     SetName(Vec<u8>),
     /// Forks. The child has the same descriptors and listens to the spare control socket.
     Fork,
+    /// Forks a child that forks another one and ends. That one has the same descriptors and listens to the spare control
+    /// socket.
+    ForkTwice,
+    /// Hands a descriptor over to the script, in a message before the answer.
+    Give(RawFd),
+    /// Takes a descriptor that comes in the next message.
+    Receive,
+    /// Keeps `SIGTERM` pending from now on.
+    HoldTerm,
+    /// Sends `SIGTERM` to a process.
+    SendTerm(i32),
     /// Executes a program that goes on as this process, and says hello again.
     Exec {
         /// The program.
@@ -224,4 +239,34 @@ pub fn take<M: DeserializeOwned>(control: impl AsFd) -> Result<Option<M>> {
     serde_json::from_slice(&bytes[..len])
         .map(Some)
         .context("not a message")
+}
+
+/// Sends a descriptor.
+pub fn put_fd(control: impl AsFd, fd: BorrowedFd<'_>) -> Result<()> {
+    let fds = [fd.as_raw_fd()];
+    let rights = [ControlMessage::ScmRights(&fds)];
+    let byte = [IoSlice::new(&[0])];
+    let control = control.as_fd().as_raw_fd();
+    sendmsg::<()>(control, &byte, &rights, MsgFlags::MSG_NOSIGNAL, None).context("sendmsg")?;
+    Ok(())
+}
+
+/// Receives a descriptor.
+pub fn take_fd(control: impl AsFd) -> Result<OwnedFd> {
+    let mut byte = [0];
+    let mut bytes = [IoSliceMut::new(&mut byte)];
+    let mut rights = cmsg_space!(RawFd);
+    let control = control.as_fd().as_raw_fd();
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message =
+        recvmsg::<()>(control, &mut bytes, Some(&mut rights), flags).context("recvmsg")?;
+    for part in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(fds) = part
+            && let [fd] = fds[..]
+        {
+            // SAFETY: the descriptor has come with this message and is nobody else's.
+            return Ok(unsafe { OwnedFd::from_raw_fd(fd) });
+        }
+    }
+    bail!("no descriptor in the message")
 }

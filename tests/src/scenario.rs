@@ -3,6 +3,7 @@
 mod address;
 mod binder;
 mod connection;
+mod inherited;
 mod listener;
 mod namespace;
 mod policy;
@@ -75,6 +76,7 @@ impl Scenario {
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
     [
         listener::SCENARIOS,
+        inherited::SCENARIOS,
         address::SCENARIOS,
         time_wait::SCENARIOS,
         connection::SCENARIOS,

@@ -79,6 +79,9 @@ pub struct Failure {
     /// The cause cannot be told from what the kernel has now, only from what was seen: for a socket older than portwatch
     /// the cause may be `unknown` as well.
     pub cause_needs_history: bool,
+    /// The cause if the socket is older than portwatch, where that is another one. Then nothing else is demanded of the
+    /// verdict.
+    pub cause_when_late: Option<String>,
     /// The stage that refused; `None` where the scenario does not say.
     pub stage: Option<String>,
     /// Causes that must be in `also`, in any order, beside others.
@@ -118,8 +121,25 @@ pub struct Primary {
     pub options: Vec<String>,
     /// The scenario let portwatch start only after the socket had got its port.
     pub before_tracing: bool,
+    /// How it came to who has it open; told of what was inherited while portwatch was there.
+    pub inherited: Option<Inherited>,
+    /// The signal that its owner was sent, and the pid of who sent it.
+    pub stopping: Option<(String, u32)>,
     /// Others are in the way too, and the kernel may have refused for one of them: it stops at the first.
     pub one_of_many: bool,
+}
+
+/// How a socket came to a process that did not bind it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inherited {
+    /// Process id of who bound it.
+    pub from: u32,
+    /// Whether that lives.
+    pub from_alive: bool,
+    /// Process id of who has it open.
+    pub to: u32,
+    /// `fork` or `exec`, in order; the last one is of `to`.
+    pub steps: Vec<String>,
 }
 
 /// Which record tells a change.

@@ -24,8 +24,8 @@ pub struct Task {
     pub uid: u32,
     /// Inode of the network namespace that the process is in (a socket can be in another one).
     pub netns: u32,
-    /// Reserved, zero.
-    pub reserved: u32,
+    /// Process id, as its own (innermost) pid namespace numbers it; 0 where that is not known.
+    pub ns_pid: u32,
     /// Name of the thread.
     pub comm: [u8; 16],
     /// Name of the leader thread: what tools show for the process.
@@ -91,4 +91,49 @@ pub struct Exit {
     pub tgid: u32,
     /// Exit code as in `wait(2)`.
     pub status: u32,
+}
+
+/// A process has made another one (`fork`, `vfork` or `clone` without `CLONE_THREAD`).
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Fork {
+    /// The common header.
+    pub header: Header,
+    /// When the process had started that forked: `CLOCK_BOOTTIME`, ns.
+    pub parent_start_boot_ns: u64,
+    /// When the new one started.
+    pub start_boot_ns: u64,
+    /// Process id of the one that forked.
+    pub parent_tgid: u32,
+    /// Process id of the new one.
+    pub tgid: u32,
+    /// Name of both.
+    pub comm: [u8; 16],
+}
+
+/// A process was sent a signal that ends those which do not handle it: `SIGTERM`, `SIGINT`, `SIGQUIT`, `SIGKILL`, or a
+/// `SIGHUP` for which the process has no handler.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Signal {
+    /// The common header.
+    pub header: Header,
+    /// When the process had started that it was sent to: `CLOCK_BOOTTIME`, ns.
+    pub start_boot_ns: u64,
+    /// When the sender had started; 0 if the kernel sent it by itself.
+    pub sender_start_boot_ns: u64,
+    /// Process id of the process that it was sent to.
+    pub tgid: u32,
+    /// Process id of the sender; 0 if the kernel sent it by itself.
+    pub sender_tgid: u32,
+    /// Number of the signal.
+    pub signal: u32,
+    /// Reserved, zero.
+    pub reserved: u32,
+    /// Name of the sender.
+    pub sender_comm: [u8; 16],
 }

@@ -244,6 +244,30 @@ pub const CAPABILITIES: &[Capability] = &[
         lost: "a process that executes or ends while tracing is known by what /proc still shows",
     },
     Capability {
+        name: "lineage",
+        what: "which process made which, and so who inherited a socket",
+        required: false,
+        applies: always,
+        ways: &[Way::new(
+            Tier::Tracepoint,
+            Level::Exact,
+            &[btf_tracepoint("fork", "sched_process_fork")],
+        )],
+        lost: "how a socket came to a process that did not bind it is not told",
+    },
+    Capability {
+        name: "signals",
+        what: "who asked the owner of a socket to end, and when",
+        required: false,
+        applies: always,
+        ways: &[Way::new(
+            Tier::Tracepoint,
+            Level::Exact,
+            &[btf_tracepoint("signal", "signal_generate")],
+        )],
+        lost: "whether the owner of a socket was asked to end is not told",
+    },
+    Capability {
         name: "connections",
         what: "who made, accepted or closed a connection whose port is in the way",
         required: false,

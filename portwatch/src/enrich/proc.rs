@@ -29,6 +29,7 @@ pub fn read_process(pid: u32) -> Option<Process> {
     let entry = Entry::new(i32::try_from(pid).ok()?).ok()?;
     let stat = entry.stat().ok()?;
     let cgroup = text(&entry, "cgroup").and_then(|text| cgroup::choose(&text).map(str::to_owned));
+    let status = text(&entry, "status");
     let process = Process {
         pid,
         tid: None,
@@ -36,14 +37,18 @@ pub fn read_process(pid: u32) -> Option<Process> {
         comm: stat.comm.clone(),
         exe: entry.exe().ok().map(|path| without_deleted(&path)),
         cmdline: cmdline(&entry),
-        uid: text(&entry, "status").and_then(|text| real_uid(&text)),
+        uid: status.as_deref().and_then(real_uid),
         user: None,
         start_boot_ns: Some(start_boot_ns(&stat)),
         unit: cgroup.as_deref().and_then(cgroup::unit),
         container: cgroup.as_deref().and_then(cgroup::container),
         cgroup,
         netns: netns(&entry),
-        ns_pid: None,
+        ns_pid: status
+            .as_deref()
+            .and_then(innermost_pid)
+            .filter(|own| *own != pid),
+        ancestors: Vec::new(),
     };
     // Belt and braces for a /proc whose entries would not be bound to their process: nothing is said of two.
     let again = Entry::new(entry.pid).ok()?.stat().ok()?;
@@ -56,6 +61,19 @@ pub fn read_process(pid: u32) -> Option<Process> {
 pub fn started(pid: u32) -> Option<u64> {
     let entry = Entry::new(i32::try_from(pid).ok()?).ok()?;
     entry.stat().ok().map(|stat| start_boot_ns(&stat).0)
+}
+
+/// Whether a descriptor of a process is closed on exec; `None` when it is gone or may not be looked at.
+#[must_use]
+pub fn closes_on_exec(pid: u32, fd: u32) -> Option<bool> {
+    let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).ok()?;
+    flags(&info).map(|flags| flags & libc::O_CLOEXEC.cast_unsigned() != 0)
+}
+
+/// The octal number of `flags:`, among which the kernel puts the descriptor's own (`seq_show` of `fs/proc/fd.c`).
+fn flags(info: &str) -> Option<u32> {
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
+    u32::from_str_radix(flags.trim(), 8).ok()
 }
 
 /// When the process started: nanoseconds since boot, rounded down to a tick of `USER_HZ`.
@@ -124,6 +142,14 @@ pub fn arguments(bytes: &[u8]) -> Option<Vec<String>> {
 fn real_uid(status: &str) -> Option<u32> {
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// The last number of `NSpid:`: what the process itself calls its pid.
+fn innermost_pid(status: &str) -> Option<u32> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("NSpid:"))?;
+    line.split_ascii_whitespace().next_back()?.parse().ok()
 }
 
 /// The path of an executable that was replaced or removed ends in ` (deleted)`, which is no part of its name.

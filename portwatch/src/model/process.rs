@@ -36,20 +36,50 @@ pub struct Process {
     pub container: Option<Container>,
     /// Inode of its network namespace.
     pub netns: Option<u32>,
+    /// Of who calls and who has a blocking socket: who made it, who made that one, and so on, as far as it was seen. At
+    /// most [`Process::ANCESTORS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ancestors: Vec<Ancestor>,
 }
 
+/// A process that another one comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ancestor {
+    /// Process id.
+    pub pid: u32,
+    /// Start: nanoseconds since boot.
+    pub start_boot_ns: Big,
+    /// Its name when it was made or first seen, or of what it executed last.
+    pub comm: String,
+}
+
+/// What `/proc` tells starts to: a tick of `USER_HZ`, in ns.
+pub const TICK_NS: u64 = 10_000_000;
+
 impl Process {
+    /// How many ancestors are kept.
+    pub const ANCESTORS: usize = 8;
+
     /// True if both are the same process: same pid and, where both know it, the same start.
     ///
-    /// Starts are compared at 10 ms: `/proc/PID/stat` has ticks of `USER_HZ`, the kernel nanoseconds.
+    /// Where one start is from `/proc/PID/stat`, which has ticks of `USER_HZ`, they are compared at 10 ms; those that the
+    /// kernel told by the nanosecond.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        const TICK_NS: u64 = 10_000_000;
         self.pid == other.pid
             && match (self.start_boot_ns, other.start_boot_ns) {
-                (Some(a), Some(b)) => a.0 / TICK_NS == b.0 / TICK_NS,
+                (Some(a), Some(b)) => is_same_start(a.0, b.0),
                 _ => true,
             }
+    }
+}
+
+fn is_same_start(a: u64, b: u64) -> bool {
+    let of_kernel = |start: u64| !start.is_multiple_of(TICK_NS);
+    if of_kernel(a) && of_kernel(b) {
+        a == b
+    } else {
+        a / TICK_NS == b / TICK_NS
     }
 }
 
@@ -98,7 +128,10 @@ pub struct Stopping {
     pub signal: String,
     /// When it was sent: RFC 3339.
     pub time: String,
-    /// Who sent it; `None` for the kernel itself.
+    /// How long that was before the attempt had ended.
+    #[serde(default)]
+    pub ago_ms: u64,
+    /// Who sent it; `None` for the kernel itself, and for what a timer sent.
     pub by: Option<Box<Process>>,
 }
 

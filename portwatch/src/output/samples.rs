@@ -69,6 +69,7 @@ pub(crate) fn process(comm: &str, pid: u32) -> Process {
         unit: Some(format!("{comm}.service")),
         container: None,
         netns: Some(4_026_531_840),
+        ancestors: Vec::new(),
         ns_pid: None,
     }
 }

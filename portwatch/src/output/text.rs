@@ -5,8 +5,9 @@
 
 mod attempt;
 mod failure;
+mod holding;
 mod port;
-mod span;
+pub(crate) mod span;
 mod time_wait;
 mod who;
 

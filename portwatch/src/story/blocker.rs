@@ -66,7 +66,11 @@ impl<S: Surroundings> Story<S> {
         let exact = socket.flags & flag::EXACT != 0;
         let since = given(candidate.owner.since_ns);
         let holders = self.holders(socket, open);
-        let owner = self.owner(candidate, &holders);
+        let inherited = self.inheritance(candidate, &holders);
+        let mut owner = self.owner(candidate, &holders);
+        if let Some(owner) = &mut owner {
+            owner.stopping = self.stopping(owner, raw.header.boot_ns);
+        }
         Some(Blocker {
             state: state_of(socket.state)?,
             substate: (socket.state == state::TIME_WAIT)
@@ -99,7 +103,7 @@ impl<S: Surroundings> Story<S> {
             certainty: Certainty::Walked,
             owner,
             holders,
-            inherited: None,
+            inherited,
             kept_by: None,
             on_behalf_of: None,
         })
@@ -108,9 +112,13 @@ impl<S: Surroundings> Story<S> {
     fn holders(&mut self, socket: &Socket, open: &[Descriptor]) -> Vec<Holder> {
         open.iter()
             .filter(|open| open.inode == socket.inode && socket.inode != 0)
-            .map(|open| Holder {
-                process: self.opener(open),
-                fd: open.fd,
+            .map(|open| {
+                let mut process = self.opener(open);
+                process.ancestors = self.ancestors(&process);
+                Holder {
+                    process,
+                    fd: open.fd,
+                }
             })
             .collect()
     }
@@ -184,7 +192,7 @@ impl<S: Surroundings> Story<S> {
         Some((process, known.exited_boot_ns, Source::Snapshot))
     }
 
-    fn is_alive(&mut self, process: &Process, exited: Option<u64>) -> Option<bool> {
+    pub(super) fn is_alive(&mut self, process: &Process, exited: Option<u64>) -> Option<bool> {
         if exited.is_some() {
             return Some(false);
         }

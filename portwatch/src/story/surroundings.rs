@@ -48,6 +48,11 @@ pub trait Surroundings: Debug {
     /// Whether a process lives; `None` where that cannot be seen.
     fn is_alive(&mut self, pid: u32, start_boot_ns: u64) -> Option<bool>;
 
+    /// Whether a descriptor is closed when its process executes a program; `None` where that cannot be seen.
+    fn closes_on_exec(&mut self, _pid: u32, _start_boot_ns: u64, _fd: u32) -> Option<bool> {
+        None
+    }
+
     /// Fills in what follows from the rest: user name, unit, container.
     fn complete(&mut self, process: &mut Process);
 

@@ -27,6 +27,7 @@ use crate::{
     },
 };
 
+mod lineages;
 mod ports;
 mod stages;
 mod time_waits;
@@ -41,6 +42,8 @@ struct Fake {
     alive: HashMap<u32, u64>,
     rechecked: Vec<Rechecked>,
     suspended_ns: u64,
+    /// Descriptors that are not closed on exec, by process.
+    stay_open: Vec<(u32, u32)>,
 }
 
 impl Surroundings for Fake {
@@ -71,6 +74,10 @@ impl Surroundings for Fake {
 
     fn is_alive(&mut self, pid: u32, start_boot_ns: u64) -> Option<bool> {
         Some(self.alive.get(&pid) == Some(&start_boot_ns))
+    }
+
+    fn closes_on_exec(&mut self, pid: u32, _start: u64, fd: u32) -> Option<bool> {
+        Some(!self.stay_open.contains(&(pid, fd)))
     }
 
     fn complete(&mut self, _process: &mut Process) {}

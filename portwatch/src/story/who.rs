@@ -48,6 +48,7 @@ pub(super) fn from_event(raw: &RawProcess) -> Process {
 pub(super) fn from_task(task: &Task) -> Process {
     Process {
         pid: task.tgid,
+        ns_pid: (task.ns_pid != 0 && task.ns_pid != task.tgid).then_some(task.ns_pid),
         tid: Some(task.tid),
         ppid: Some(task.ppid),
         comm: comm(&task.leader_comm),
@@ -122,6 +123,7 @@ impl<S: Surroundings> Story<S> {
             process.cmdline.clone_from(&known.process.cmdline);
             process.cgroup.clone_from(&known.process.cgroup);
             process.netns = known.process.netns;
+            process.ns_pid = known.process.ns_pid;
         }
         self.surroundings.complete(&mut process);
         (process, exited)
@@ -140,7 +142,7 @@ impl<S: Surroundings> Story<S> {
                 pid,
                 comm: comm.to_owned(),
                 start_boot_ns: Some(Big(start_boot_ns)),
-                ..Process::default()
+                ..self.image_by_fork(key).unwrap_or_default()
             });
         self.world.processes.insert(key, process);
     }

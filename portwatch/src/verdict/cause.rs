@@ -9,6 +9,7 @@ use crate::model::{
 
 use super::{
     case::{self, Case, Other},
+    inherited::{self, Part},
     kind::{self, Kind},
     name, policy, primary, refused, remedy,
     rule::{self, Port, Transport},
@@ -145,22 +146,28 @@ fn of_listener(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
     let mut causes = Vec::new();
     causes.extend(race.then_some(Cause::ListenRace));
     causes.extend(own.then_some(Cause::SelfConflict));
+    let inherited = inherited::part(case, other.blocker);
+    causes.extend((inherited == Part::Leading).then_some(Cause::InheritedDescriptor));
     causes.extend(of_options_and_addresses(case, other));
     causes.extend(kernel.then_some(Cause::KernelSocket));
     causes.extend(same_service.then_some(Cause::SameService));
     causes.extend((!own && !kernel && !same_service).then_some(Cause::LiveListener));
+    causes.extend((inherited == Part::Aside).then_some(Cause::InheritedDescriptor));
     causes
 }
 
 fn of_bound(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
     let mut causes = Vec::new();
     causes.extend(case.is_own(other.blocker).then_some(Cause::SelfConflict));
+    let inherited = inherited::part(case, other.blocker);
+    causes.extend((inherited == Part::Leading).then_some(Cause::InheritedDescriptor));
     causes.push(if other.blocker.kernel_socket {
         Cause::KernelSocket
     } else {
         Cause::BoundNotListening
     });
     causes.extend(of_options_and_addresses(case, other));
+    causes.extend((inherited == Part::Aside).then_some(Cause::InheritedDescriptor));
     causes
 }
 

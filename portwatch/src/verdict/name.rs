@@ -5,10 +5,13 @@
 use crate::{
     model::{
         attempt::{Attempt, Blocker},
-        process::{Container, Process},
+        process::{Ancestor, Container, Process, Stopping},
         socket::{Address, State},
     },
-    output::escape::{escape, quoted},
+    output::{
+        escape::{escape, quoted},
+        text::span::span,
+    },
 };
 
 use super::same_service;
@@ -27,6 +30,11 @@ pub(super) fn process(process: &Process) -> String {
     } else {
         format!("{}[{pid}]", quoted(comm))
     }
+}
+
+/// The same of a process that another one comes from.
+pub(super) fn ancestor(ancestor: &Ancestor) -> String {
+    format!("{}[{}]", quoted(&ancestor.comm), ancestor.pid)
 }
 
 /// Who made an attempt: `java[977]`, or the kernel, with the process in which it did.
@@ -56,6 +64,22 @@ pub(super) fn process_and_service(process: &Process) -> String {
         (Some(unit), None) => format!("{name} ({})", escape(unit)),
         (None, None) => name,
     }
+}
+
+/// `was sent SIGTERM 3.2 s ago by systemd[1]`. What comes of that nobody knows yet.
+pub(super) fn stopping(stopping: &Stopping) -> String {
+    let Stopping {
+        signal, ago_ms, by, ..
+    } = stopping;
+    let by = match by {
+        Some(by) => format!(" by {}", process(by)),
+        None => String::new(),
+    };
+    format!(
+        "was sent {} {} ago{by}",
+        escape(signal),
+        span(ago_ms.saturating_mul(1_000_000))
+    )
 }
 
 pub(super) fn container(container: &Container) -> String {

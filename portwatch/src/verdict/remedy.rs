@@ -69,18 +69,24 @@ pub(super) fn of(case: &Case<'_>, causes: &[Cause]) -> (Vec<String>, Vec<String>
             .iter()
             .filter_map(|found| order::order(case, causes, found));
         remedies.extend(orders);
+        remedies.extend(order::close_on_exec(case, causes));
     }
     if case.partial {
         return (remedies, Vec::new());
     }
     let refused = case.when_refused();
     let then = by_relevance(counterfactuals(&refused), causes);
-    (
-        remedies,
-        then.iter()
-            .map(|found| condition::condition(&refused, found))
-            .collect(),
-    )
+    let closed = then.contains(&Counterfactual(vec![Change::Closed]));
+    let mut conditions: Vec<String> = then
+        .iter()
+        .map(|found| condition::condition(&refused, found))
+        .collect();
+    conditions.extend(
+        closed
+            .then(|| condition::closed_on_exec(&refused))
+            .flatten(),
+    );
+    (remedies, conditions)
 }
 
 /// What the cause is about comes first.

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, fmt};
 
-use crate::model::process::{Container, Process};
+use crate::model::process::{Ancestor, Container, Process};
 
 use super::{
     name,
@@ -22,6 +22,12 @@ pub(super) enum Relation<'a> {
     Parent(&'a str),
     /// The other is the child, and both have one executable.
     Child(&'a str),
+    /// The other is a parent's parent, or before that, and both run one program.
+    Ancestor(&'a str),
+    /// The caller is one of the other, and both run one program.
+    Descendant(&'a str),
+    /// One process has made both, and both run one program.
+    Sibling(&'a str, &'a Ancestor),
 }
 
 impl fmt::Display for Relation<'_> {
@@ -35,6 +41,22 @@ impl fmt::Display for Relation<'_> {
                 f,
                 "it is a child of the caller, both run {}",
                 name::text(exe)
+            ),
+            Self::Ancestor(program) => write!(
+                f,
+                "the caller descends from it, both run {}",
+                name::text(program)
+            ),
+            Self::Descendant(program) => write!(
+                f,
+                "it descends from the caller, both run {}",
+                name::text(program)
+            ),
+            Self::Sibling(program, parent) => write!(
+                f,
+                "both are children of {}, and run {}",
+                name::ancestor(parent),
+                name::text(program)
             ),
         }
     }
@@ -89,11 +111,43 @@ fn of_lineage<'a>(caller: &Process, other: &'a Process) -> Option<Relation<'a>> 
     } else if other.ppid == Some(caller.pid) && age(caller, other) != Some(Ordering::Less) {
         Some(Relation::Child(exe))
     } else {
-        None
+        of_line(caller, other)
     }
 }
 
+/// Through what was seen of who made whom: further than to a parent only between those who run one program.
+fn of_line<'a>(caller: &Process, other: &'a Process) -> Option<Relation<'a>> {
+    let program = one_program(caller, other, true)?;
+    let is_among = |process: &Process, line: &[Ancestor]| {
+        line.iter().any(|ancestor| is_ancestor(process, ancestor))
+    };
+    if is_among(other, &caller.ancestors) {
+        return Some(Relation::Ancestor(program));
+    }
+    if is_among(caller, &other.ancestors) {
+        return Some(Relation::Descendant(program));
+    }
+    let parent = other.ancestors.first()?;
+    // The first process has made all that it starts.
+    let one = caller.ancestors.first() == Some(parent) && parent.pid != 1;
+    let absolute = one && one_program(caller, other, false).is_some();
+    absolute.then_some(Relation::Sibling(program, parent))
+}
+
+fn is_ancestor(process: &Process, ancestor: &Ancestor) -> bool {
+    process.is_same(&Process {
+        pid: ancestor.pid,
+        start_boot_ns: Some(ancestor.start_boot_ns),
+        ..Process::default()
+    })
+}
+
 fn of_program<'a>(caller: &Process, other: &'a Process) -> Option<Relation<'a>> {
+    one_program(caller, other, false).map(Relation::Program)
+}
+
+/// The program that both run. A path that is relative counts if they are `related`: one of the two has made the other.
+fn one_program<'a>(caller: &Process, other: &'a Process, related: bool) -> Option<&'a str> {
     let exe = exe(other)?;
     if self::exe(caller) != Some(exe) {
         return None;
@@ -104,9 +158,9 @@ fn of_program<'a>(caller: &Process, other: &'a Process) -> Option<Relation<'a>> 
         return None;
     }
     match theirs {
-        Program::Executable => Some(Relation::Program(exe)),
-        Program::Operand(operand) if names_one_file(operand, caller, other) => {
-            Some(Relation::Program(operand))
+        Program::Executable => Some(exe),
+        Program::Operand(operand) if related || names_one_file(operand, caller, other) => {
+            Some(operand)
         }
         Program::Operand(_) | Program::Unknown => None,
     }
@@ -278,5 +332,52 @@ mod tests {
             ..process("docker-proxy", pid)
         };
         assert_eq!(relation(&of(20), &of(21)), None);
+    }
+
+    fn ancestor(pid: u32, comm: &str) -> Ancestor {
+        Ancestor {
+            pid,
+            start_boot_ns: process("", pid).start_boot_ns.unwrap(),
+            comm: comm.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_line_that_was_seen_counts_where_one_program_is_run() {
+        let top = python(10, "python3 a.py");
+        let below = |args| Process {
+            cgroup: None,
+            ancestors: vec![ancestor(15, "sh"), ancestor(10, "python3")],
+            ..python(20, args)
+        };
+        let caller = below("python3 a.py");
+        assert_eq!(relation(&caller, &top), Some(Relation::Ancestor("a.py")));
+        assert_eq!(relation(&top, &caller), Some(Relation::Descendant("a.py")));
+        assert_eq!(relation(&below("python3 b.py"), &top), None);
+        let reused = Process {
+            start_boot_ns: Some(Big(3_000_000_000_000)),
+            cgroup: None,
+            ..top
+        };
+        assert_eq!(relation(&caller, &reused), None);
+    }
+
+    #[test]
+    fn two_of_one_supervisor_are_told_by_it() {
+        let of = |pid, parent: &Ancestor| Process {
+            ancestors: vec![parent.clone()],
+            ..python(pid, "python3 /srv/a.py")
+        };
+        let supervisor = ancestor(5, "supervisord");
+        let other = of(21, &supervisor);
+        let relation = |caller: &Process| relation(caller, &other).map(|found| found.to_string());
+        assert_eq!(
+            relation(&of(20, &supervisor)).as_deref(),
+            Some("both are children of supervisord[5], and run /srv/a.py")
+        );
+        assert_eq!(
+            relation(&of(20, &ancestor(6, "sh"))).as_deref(),
+            Some("both run /srv/a.py")
+        );
     }
 }

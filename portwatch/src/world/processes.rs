@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use lru::LruCache;
 
-use crate::model::process::Process;
+use crate::model::process::{Process, TICK_NS};
 
 /// Processes that are remembered; about 1 KiB each with their arguments.
 pub const CAPACITY: usize = 32_768;
@@ -23,7 +23,7 @@ impl Key {
     pub const fn new(pid: u32, start_boot_ns: u64) -> Self {
         Self {
             pid,
-            start_tick: start_boot_ns / 10_000_000,
+            start_tick: start_boot_ns / TICK_NS,
         }
     }
 }
@@ -70,6 +70,19 @@ impl Processes {
             && old != key
         {
             self.evicted += 1;
+        }
+    }
+
+    /// A process has started. What is known by its key may be of another one that started within the same tick.
+    pub fn started(&mut self, key: Key, start_boot_ns: u64) {
+        let is_other = |known: &Known| {
+            known
+                .process
+                .start_boot_ns
+                .is_some_and(|start| !start.0.is_multiple_of(TICK_NS) && start.0 != start_boot_ns)
+        };
+        if self.known.peek(&key).is_some_and(is_other) {
+            self.known.pop(&key);
         }
     }
 

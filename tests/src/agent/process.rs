@@ -19,11 +19,13 @@ use nix::{
     sched::{CloneFlags, setns, unshare},
     sys::{
         prctl,
+        signal::{SigSet, Signal, kill},
         socket::{AddressFamily, SockFlag, SockType, socket},
+        wait::waitpid,
     },
     unistd::{
-        ForkResult, Gid, Uid, dup2_stdin, dup2_stdout, fork as sys_fork, getpid, getuid, setgroups,
-        setresgid, setresuid,
+        ForkResult, Gid, Pid, Uid, dup2_stdin, dup2_stdout, fork as sys_fork, getpid, getuid,
+        setgroups, setresgid, setresuid,
     },
 };
 
@@ -115,6 +117,39 @@ pub(super) fn fork() -> Result<Reply> {
             hello()
         }
     }
+}
+
+/// The parent answers when its child has ended; the other answer is the grandchild's hello.
+pub(super) fn fork_twice() -> Result<Reply> {
+    // SAFETY: an agent has one thread whenever it takes a request.
+    match unsafe { sys_fork() }.context("fork")? {
+        ForkResult::Parent { child } => {
+            dup2_stdout(File::open("/dev/null")?).context("dup2")?;
+            waitpid(child, None).context("waitpid")?;
+            Ok(Reply::Done)
+        }
+        // SAFETY: as above.
+        ForkResult::Child => match unsafe { sys_fork() }.context("fork")? {
+            // SAFETY: nothing of this process is needed any more.
+            ForkResult::Parent { .. } => unsafe { libc::_exit(0) },
+            ForkResult::Child => {
+                dup2_stdin(std::io::stdout().as_fd()).context("dup2")?;
+                hello()
+            }
+        },
+    }
+}
+
+pub(super) fn hold_term() -> Result<Reply> {
+    SigSet::from(Signal::SIGTERM)
+        .thread_block()
+        .context("sigmask")?;
+    Ok(Reply::Done)
+}
+
+pub(super) fn send_term(pid: i32) -> Result<Reply> {
+    kill(Pid::from_raw(pid), Signal::SIGTERM).context("kill")?;
+    Ok(Reply::Done)
 }
 
 pub(super) fn exec(exe: &Path, keep: &[RawFd], args: &[Vec<u8>]) -> Result<Reply> {

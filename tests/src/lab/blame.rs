@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Process, Sock};
-use crate::truth::{Failure, Primary};
+use crate::truth::{Failure, Inherited, Primary};
 
 /// What must be said of a failure: put together by the script, word by word.
 #[derive(Clone, Debug)]
@@ -32,6 +32,7 @@ impl Blame {
         Self(Failure {
             cause,
             cause_needs_history: false,
+            cause_when_late: None,
             stage: None,
             also: Vec::new(),
             primary: None,
@@ -46,6 +47,13 @@ impl Blame {
     #[must_use]
     pub fn needs_history(mut self) -> Self {
         self.0.cause_needs_history = true;
+        self
+    }
+
+    /// This is the cause if the socket is older than portwatch.
+    #[must_use]
+    pub fn when_late(mut self, cause: &str) -> Self {
+        self.0.cause_when_late = Some(cause.into());
         self
     }
 
@@ -96,6 +104,8 @@ impl Blame {
             holder_pids: Vec::new(),
             options: Vec::new(),
             before_tracing: owner.was_there_before_tracing(),
+            inherited: None,
+            stopping: None,
             one_of_many: false,
         });
         self
@@ -148,6 +158,41 @@ impl Blame {
             primary.owner_alive = None;
             primary.holder_pids = vec![pid];
         });
+        self
+    }
+
+    /// It came to that process from this one, which lives or not, on this way.
+    #[must_use]
+    pub fn by_way_of(
+        mut self,
+        from: u32,
+        from_alive: bool,
+        to: &Process<'_>,
+        steps: &[&str],
+    ) -> Self {
+        let inherited = Inherited {
+            from,
+            from_alive,
+            to: to.pid(),
+            steps: steps.iter().map(ToString::to_string).collect(),
+        };
+        self.change(|primary| primary.inherited = Some(inherited));
+        self
+    }
+
+    /// These have it open too.
+    #[must_use]
+    pub fn open_too(mut self, holder: &Process<'_>) -> Self {
+        let pid = holder.pid();
+        self.change(|primary| primary.holder_pids.push(pid));
+        self
+    }
+
+    /// The owner was sent this signal by that process.
+    #[must_use]
+    pub fn sent(mut self, signal: &str, by: &Process<'_>) -> Self {
+        let by = by.pid();
+        self.change(|primary| primary.stopping = Some((signal.into(), by)));
         self
     }
 

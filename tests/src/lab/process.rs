@@ -1,11 +1,12 @@
 //! The processes of a scenario, as the script sees them.
 
+mod given_pid;
 mod sockets;
 
 use std::{
     cell::{Ref, RefCell},
     collections::HashMap,
-    os::fd::{OwnedFd, RawFd},
+    os::fd::{AsFd, OwnedFd, RawFd},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -17,7 +18,7 @@ pub(super) use self::sockets::result_name;
 use super::{Lab, Skip};
 use crate::{
     agent,
-    protocol::{Identity, Kind, Reply, Request, Target, put, take},
+    protocol::{Identity, Kind, Reply, Request, Target, put, put_fd, take, take_fd},
 };
 
 /// A socket, by its descriptor in the process that has it.
@@ -54,6 +55,15 @@ impl<'lab> Process<'lab> {
             .spawn()
             .context("agent")?;
         Self::greet(lab, control, Some(spare), HashMap::new(), Some(child))
+    }
+
+    /// Starts a process that has this pid. Nobody may have it now.
+    pub(super) fn start_with_pid(lab: &'lab Lab, program: &str, pid: u32) -> Result<Self> {
+        let (control, theirs) = control_pair()?;
+        let (spare, their_spare) = control_pair()?;
+        given_pid::start(&lab.program(program)?, pid, &theirs, &their_spare)?;
+        drop((theirs, their_spare));
+        Self::greet(lab, control, Some(spare), HashMap::new(), None)
     }
 
     fn greet(
@@ -156,13 +166,56 @@ impl<'lab> Process<'lab> {
 
     /// Forks. The child has the same sockets.
     pub fn fork(&self) -> Result<Process<'lab>> {
+        self.fork_by(&Request::Fork)
+    }
+
+    /// Forks a child that forks another one and ends: that one. It has the same sockets.
+    pub fn fork_twice(&self) -> Result<Process<'lab>> {
+        self.fork_by(&Request::ForkTwice)
+    }
+
+    fn fork_by(&self, request: &Request) -> Result<Process<'lab>> {
         let spare = self
             .spare
             .borrow_mut()
             .take()
             .context("a process can fork once")?;
-        self.ask(&Request::Fork)?;
+        self.ask(request)?;
         Process::greet(self.lab, spare, None, self.sockets.borrow().clone(), None)
+    }
+
+    /// Hands a socket over to another process, in messages.
+    pub fn hand_over(&self, socket: Sock, to: &Process<'_>) -> Result<Sock> {
+        let facts = self.sockets.borrow().get(&socket).cloned();
+        let facts = facts.context("whose socket is that?")?;
+        let theirs = to.control.as_ref().context("the process has ended")?;
+        let fd = {
+            let control = self.control.as_ref().context("the process has ended")?;
+            put(control, &Request::Give(socket.0))?;
+            let fd = take_fd(control)?;
+            let Some(Reply::Done) = take(control)? else {
+                bail!("it was not given")
+            };
+            fd
+        };
+        put(theirs, &Request::Receive)?;
+        put_fd(theirs, fd.as_fd())?;
+        let Some(Reply::Fd(fd)) = take(theirs)? else {
+            bail!("it was not received")
+        };
+        to.sockets.borrow_mut().insert(Sock(fd), facts);
+        Ok(Sock(fd))
+    }
+
+    /// Keeps `SIGTERM` pending from now on.
+    pub fn hold_term(&self) -> Result<()> {
+        self.ask(&Request::HoldTerm).map(drop)
+    }
+
+    /// Sends `SIGTERM` to another process.
+    pub fn send_term(&self, to: &Process<'_>) -> Result<()> {
+        self.ask(&Request::SendTerm(to.pid().cast_signed()))
+            .map(drop)
     }
 
     /// Executes another program, which goes on as this process with these sockets.

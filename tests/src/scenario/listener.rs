@@ -70,9 +70,13 @@ fn inherited_listener(lab: &Lab) -> Result<()> {
     let (mut parent, binder) = (lab.process("pw-holder")?, lab.process("pw-binder")?);
     let listener = parent.listener(Tcp4, port, &[])?;
     let child = parent.fork()?;
-    let blame = Blame::cause("live-listener")
+    let blame = Blame::cause("inherited-descriptor")
+        .also("live-listener")
+        .when_late("live-listener")
         .by("listen", &parent, listener, port)
-        .inherited_by(&child);
+        .inherited_by(&child)
+        .by_way_of(parent.pid(), false, &child, &["fork"])
+        .no_remedy("SOCK_CLOEXEC");
     parent.end()?;
     lab.checkpoint()?;
     let socket = binder.socket(Tcp4)?;

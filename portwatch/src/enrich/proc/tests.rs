@@ -117,3 +117,25 @@ fn there_is_no_such_process() {
     assert_eq!(read_process(0), None);
     assert_eq!(read_process(u32::MAX), None);
 }
+
+#[rstest]
+#[case("Name:\tx\nNSpid:\t977\t12\t1\nUid:\t0\n", Some(1))]
+#[case("NSpid:\t977\n", Some(977))]
+#[case("NSpid:\t\n", None)]
+#[case("Name:\tx\n", None)]
+fn a_process_calls_itself_by_the_last_number(#[case] status: &str, #[case] pid: Option<u32>) {
+    assert_eq!(innermost_pid(status), pid);
+}
+
+#[test]
+fn whether_a_descriptor_is_closed_on_exec_is_read() {
+    use std::os::fd::AsRawFd;
+
+    // The standard library opens files so.
+    let file = std::fs::File::open("/proc/self/status").unwrap();
+    let own = |fd: i32| closes_on_exec(std::process::id(), fd.cast_unsigned());
+    assert_eq!(own(file.as_raw_fd()), Some(true));
+    assert_eq!(own(i32::MAX), None);
+    assert_eq!(flags("pos:\t0\nflags:\t02000002\n"), Some(0o2_000_002));
+    assert_eq!(flags("flags:\t9\n"), None);
+}

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    Moment, Text,
+    Moment, Text, holding,
     span::span,
     who::{Short, Who, command},
 };
@@ -164,6 +164,12 @@ impl Text {
         self.fact(if left { "left by" } else { "held by" }, text, out)?;
         if let Some(holders) = open_in(blocker, &attempt.process) {
             self.fact("open in", holders, out)?;
+        }
+        if let Some(way) = holding::came_by(blocker) {
+            self.fact("came by", way, out)?;
+        }
+        if let Some(signal) = holding::signalled(blocker) {
+            self.fact("was sent", signal, out)?;
         }
         match process.and_then(command) {
             Some(command) => self.fact("command", command, out),

@@ -1,7 +1,7 @@
 //! Lengths of time, short enough for a line.
 
 /// A length of time in its two largest units, rounded down: `3 d 4 h`, `3 m 20 s`, `41 s`, `3.2 s`, `480 ms`.
-pub(super) fn span(ns: u64) -> String {
+pub(crate) fn span(ns: u64) -> String {
     const MS: u64 = 1_000_000;
     const S: u64 = 1000 * MS;
     const M: u64 = 60 * S;

@@ -14,6 +14,7 @@ use crate::{
 mod attempts;
 mod failures;
 mod frame;
+mod holding;
 mod ports;
 
 fn zone() -> TimeZone {

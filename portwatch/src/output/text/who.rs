@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::holding::own_pid;
 use crate::{
     model::process::{Container, Process},
     output::{
@@ -39,7 +40,7 @@ impl fmt::Display for Who<'_> {
         if let Some(container) = container {
             write!(f, " {}", short_container(container))?;
         }
-        Ok(())
+        own_pid(process).map_or(Ok(()), |own| f.write_str(&own))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What this very call would have succeeded with: each text completes "it would have succeeded if".
 
-use crate::verdict::{case::Case, kind::Kind, rule::Transport};
+use crate::verdict::{case::Case, inherited, kind::Kind, name, rule::Transport};
 
 use super::{
     Change, Counterfactual,
@@ -118,6 +118,24 @@ fn one_user(case: &Case<'_>) -> String {
         }
         _ => "all these sockets were made by one user".to_owned(),
     }
+}
+
+/// Where a close suffices, and the socket is open only in who would not have it then.
+pub(super) fn closed_on_exec(case: &Case<'_>) -> Option<String> {
+    let closing = sockets::closing(case);
+    let [only] = closing[..] else { return None };
+    let inherited = only.blocker.inherited.as_ref()?;
+    let alone = sockets::processes(&closing)
+        .iter()
+        .all(|process| process.is_same(&inherited.to));
+    let (from, to) = (&inherited.from, &inherited.to);
+    (alone && inherited::is_leak(inherited) && !from.is_same(to)).then(|| {
+        format!(
+            "{} had set close-on-exec (SOCK_CLOEXEC) on the socket before {} was executed",
+            name::process(from),
+            name::process(to)
+        )
+    })
 }
 
 fn closed(case: &Case<'_>) -> String {

@@ -1,10 +1,12 @@
 //! Remedies: what to do, as orders.
 
 use crate::{
-    model::{attempt::Op, verdict::Cause},
+    model::{attempt::Op, holding::Inheritance, verdict::Cause},
     verdict::{
         case::Case,
+        inherited,
         kind::{self, Kind},
+        name,
         reach::Reach,
         rule::Transport,
     },
@@ -42,6 +44,34 @@ pub(super) fn without_the_rule(case: &Case<'_>, causes: &[Cause]) -> Vec<String>
     orders
 }
 
+/// Only where another program was executed with the socket open.
+pub(super) fn close_on_exec(case: &Case<'_>, causes: &[Cause]) -> Option<String> {
+    let inherited = leak(case)?;
+    let concerns = causes.contains(&Cause::InheritedDescriptor) && !case.is_released();
+    concerns.then(|| {
+        let (from, to) = (&inherited.from, &inherited.to);
+        if from.is_same(to) {
+            return format!(
+                "from the next start on, set close-on-exec (SOCK_CLOEXEC) on the socket, or close it before {} \
+                 executes another program",
+                name::process(from)
+            );
+        }
+        format!(
+            "from the next start on, set close-on-exec (SOCK_CLOEXEC) on the socket in {}, or close it in the \
+             child before that executes another program, unless {} is meant to have it",
+            name::process(from),
+            name::process(to)
+        )
+    })
+}
+
+/// How the socket to act on came to a program that did not bind it, through an exec.
+fn leak<'a>(case: &Case<'a>) -> Option<&'a Inheritance> {
+    let inherited = case.primary()?.blocker.inherited.as_ref()?;
+    inherited::is_leak(inherited).then_some(inherited)
+}
+
 /// Nothing is in the way any more.
 pub(super) fn again(case: &Case<'_>) -> String {
     let call = match case.attempt.op {
@@ -77,7 +107,12 @@ pub(super) fn order(case: &Case<'_>, causes: &[Cause], found: &Counterfactual) -
             Change::ReusePortOnBinder
             | Change::ReusePortOnOthers
             | Change::OneUser
-            | Change::GroupLater => reuse_port(case, found)?,
+            | Change::GroupLater => {
+                // A socket that was left open would get its share of the connections, and nobody would answer them.
+                let left_open =
+                    causes.first() == Some(&Cause::InheritedDescriptor) && leak(case).is_some();
+                (!left_open).then(|| reuse_port(case, found)).flatten()?
+            }
             Change::V6OnlyOnBinder => {
                 "set IPV6_V6ONLY on the new socket before bind(), which leaves IPv4 to the other"
                     .to_owned()

@@ -31,8 +31,13 @@ pub(in crate::verdict) fn because(case: &Case<'_>, cause: Cause) -> String {
     } else {
         ""
     };
+    let inherited = if cause == Cause::InheritedDescriptor {
+        "a socket keeps its port until every process that has it open has closed it; "
+    } else {
+        ""
+    };
     format!(
-        "{}{listen_race}{}",
+        "{inherited}{}{listen_race}{}",
         addresses(case, primary),
         clause(case, primary)
     )

@@ -10,7 +10,7 @@ use crate::model::{
 
 use super::super::{
     case::{Case, Other},
-    cause,
+    cause, inherited,
     kind::{self, Kind},
     name,
     reach::Reach,
@@ -76,6 +76,10 @@ fn socket(case: &Case<'_>, other: &Other<'_>, cause: Cause) -> String {
         Cause::ListenRace => ": both could bind(), but only the first can listen()".to_owned(),
         Cause::ReuseportMissing => format!("; {}", missing(case, other)),
         Cause::SameService => instance(case, other.blocker),
+        Cause::InheritedDescriptor => match &other.blocker.inherited {
+            Some(inherited) => inherited::origin(inherited, other.blocker),
+            None => String::new(),
+        },
         _ => String::new(),
     };
     format!("{what}{why}")
@@ -122,7 +126,14 @@ fn instance(case: &Case<'_>, blocker: &Blocker) -> String {
         Some(Ordering::Greater) => "a newer",
         Some(Ordering::Equal) | None => "another",
     };
-    format!("; it is {age} instance of the same service ({relation})")
+    let asked = blocker
+        .owner
+        .as_ref()
+        .filter(|owner| owner.process.is_same(other))
+        .and_then(|owner| owner.stopping.as_ref())
+        .map(|stopping| format!(", and {}", name::stopping(stopping)))
+        .unwrap_or_default();
+    format!("; it is {age} instance of the same service ({relation}){asked}")
 }
 
 fn uids(case: &Case<'_>, other: &Other<'_>) -> Option<String> {

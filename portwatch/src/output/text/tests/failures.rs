@@ -73,7 +73,7 @@ fn a_beginning_is_only_called_older_when_the_snapshot_proves_it() {
         start_boot_ns: None,
         ..process.clone()
     };
-    let lines: String = [
+    let lines: String = vec![
         owned(listener(), process.clone(), Some(true), Source::Snapshot),
         owned(listener(), bare.clone(), Some(true), Source::Snapshot),
         owned(listener(), process.clone(), Some(true), Source::Iterator),
@@ -96,6 +96,7 @@ fn a_beginning_is_only_called_older_when_the_snapshot_proves_it() {
             ..listener()
         },
     ]
+    .into_iter()
     .map(|blocker| {
         blocked_by(vec![Blocker {
             holders: Vec::new(),
@@ -103,7 +104,7 @@ fn a_beginning_is_only_called_older_when_the_snapshot_proves_it() {
         }])
     })
     .map(|text| text.split_inclusive('\n').nth(1).unwrap().to_owned())
-    .concat();
+    .collect();
     assert_snapshot!(lines, @r"
     held by  java[977] java.service  LISTEN 0.0.0.0:8080  before portwatch (process up 3 d 4 h)  exact
     held by  java[977] java.service  LISTEN 0.0.0.0:8080  before portwatch  exact
