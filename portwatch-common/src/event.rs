@@ -4,11 +4,13 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub mod attempt;
 pub mod holder;
+pub mod keeper;
 pub mod owner;
 pub mod port;
 pub mod process;
 pub mod socket;
 pub mod time_wait;
+pub mod unix;
 
 /// What a record is about.
 #[repr(u16)]

@@ -33,6 +33,18 @@ pub mod switch {
     pub const TIME_WAITS_FROM_STATES: u32 = 1 << 1;
 }
 
+/// Places of the `QUERY` map: what iterators are asked for.
+pub mod query {
+    /// One more than the descriptor of the reader's whose file is wanted; 0 for none.
+    pub const FD: usize = 0;
+    /// Address of the socket whose waiters are wanted.
+    pub const SK: usize = 1;
+    /// Its inode.
+    pub const INODE: usize = 2;
+    /// How many places there are.
+    pub const LEN: usize = 3;
+}
+
 /// A process whose record was sent, and the state in which it was.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]

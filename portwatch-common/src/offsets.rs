@@ -346,6 +346,62 @@ offsets! {
     /// Value of `IORING_OP_LISTEN` (6.11).
     op_listen: optional Enumerator("io_uring_op", "IORING_OP_LISTEN");
 
+    // Sockets of the unix family.
+    /// The address of a unix socket.
+    unix_addr: optional Member("unix_sock", "addr");
+    /// Directory entry of the file that it is bound to.
+    unix_dentry: optional Member("unix_sock", "path.dentry");
+    /// How many sockets have an address in common.
+    unix_addr_refs: optional Member("unix_address", "refcnt");
+    /// Length of an address, with its family.
+    unix_addr_len: optional Member("unix_address", "len");
+    /// An address.
+    unix_addr_name: optional Member("unix_address", "name");
+    /// Names by network namespace (6.0); its presence says how a socket is hashed.
+    net_unix_table: optional Member("net", "unx.table");
+    /// The inode of a directory entry.
+    dentry_inode: optional Member("dentry", "d_inode");
+
+    // What waits in the queue of a unix socket.
+    /// Head of a socket's queue.
+    sk_receive_queue: optional Member("sock", "sk_receive_queue");
+    /// Next in a queue.
+    skb_next: optional Member("sk_buff", "next");
+    /// The connection that waits for `accept()`; of a message the sending socket.
+    skb_sk: optional Member("sk_buff", "sk");
+    /// What a protocol keeps in a packet.
+    skb_cb: optional Member("sk_buff", "cb");
+    /// Of the unix family: the files of a message.
+    unix_skb_files: optional Member("unix_skb_parms", "fp");
+    /// Its sender.
+    unix_skb_pid: optional Member("unix_skb_parms", "pid");
+    /// How many files.
+    files_count: optional Member("scm_fp_list", "count");
+    /// The files.
+    files_array: optional Member("scm_fp_list", "fp");
+    /// Tasks of a `struct pid`, by kind.
+    pid_tasks: optional Member("pid", "tasks");
+
+    // Who waits for a socket.
+    /// A socket's queue of waiters.
+    sk_wq: optional Member("sock", "sk_wq");
+    /// Head of their list.
+    socket_wq_head: optional Member("socket_wq", "wait.head");
+    /// Link of a waiter.
+    waiter_entry: optional Member("wait_queue_entry", "entry");
+    /// Whom a waiter is for.
+    waiter_private: optional Member("wait_queue_entry", "private");
+    /// The task that is in `poll()` or `select()`.
+    poll_task: optional Member("poll_wqueues", "polling_task");
+    /// Task of an `io_uring` request (until 6.12).
+    req_task: optional Member("io_kiocb", "task");
+    /// Its task's context (6.13).
+    req_tctx: optional Member("io_kiocb", "tctx");
+    /// The task of that.
+    tctx_task: optional Member("io_uring_task", "task");
+    /// Thread id.
+    task_pid: optional Member("task_struct", "pid");
+
     // A system call's arguments, in the registers that its caller had.
     /// The first (`x86_64`), or all of them in a row (`aarch64`).
     regs_arg0: optional Member("pt_regs", "di"), else Member("pt_regs", "regs");
@@ -370,4 +426,37 @@ offsets! {
 impl Offsets {
     /// Nothing is known: what the object contains before the loader has filled it in.
     pub const UNKNOWN: Self = zerocopy::transmute!([ABSENT; size_of::<Self>() / 4]);
+
+    /// True if the names and queues of unix sockets can be read: where that family is a module, its types are not here.
+    #[must_use]
+    pub const fn describe_unix_sockets(&self) -> bool {
+        let needed = [
+            self.unix_addr,
+            self.unix_dentry,
+            self.unix_addr_refs,
+            self.unix_addr_len,
+            self.unix_addr_name,
+            self.dentry_inode,
+            self.sk_receive_queue,
+            self.skb_next,
+            self.skb_sk,
+            self.skb_cb,
+            self.unix_skb_files,
+            self.files_count,
+            self.files_array,
+            self.sk_wq,
+            self.socket_wq_head,
+            self.waiter_entry,
+            self.waiter_private,
+            self.task_pid,
+        ];
+        let mut at = 0;
+        while at < needed.len() {
+            if needed[at] == ABSENT {
+                return false;
+            }
+            at += 1;
+        }
+        true
+    }
 }

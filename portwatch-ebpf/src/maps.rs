@@ -15,11 +15,15 @@ use portwatch_common::{
     },
     maps::{
         BINDER_SLOTS, EXACT_ENTRIES, IN_FLIGHT_ENTRIES, INDEX_WAYS, IndexKey, OWNER_SLOTS,
-        PORTS as PORT_BYTES, PROCESS_SLOTS, PortIndex, ProcessSlot, RECHECKS,
+        PORTS as PORT_BYTES, PROCESS_SLOTS, PortIndex, ProcessSlot, RECHECKS, query,
     },
 };
 
-use crate::{bucket::Cursor, hooks::inflight::Call, names};
+use crate::{
+    bucket::Cursor,
+    hooks::{in_flight::Flight, inflight::Call},
+    names,
+};
 
 /// Records for user space. The loader sets the size.
 #[map]
@@ -93,6 +97,14 @@ pub static RECHECK: Array<Recheck> = Array::with_max_entries(RECHECKS as u32, BP
 /// The port that the `iter/task_file` program looks for; 0 for every port.
 #[map]
 pub static HOLDER_PORT: Array<u32> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// What the other iterators look for: [`portwatch_common::maps::query`].
+#[map]
+pub static QUERY: Array<u64> = Array::with_max_entries(query::LEN as u32, BPF_F_MMAPABLE);
+
+/// The search for descriptors in messages that is under way on this CPU.
+#[map]
+pub static FLIGHT: PerCpuArray<Flight> = PerCpuArray::with_max_entries(1, 0);
 
 /// The attempt under construction, and the walk that goes with it.
 #[repr(C)]

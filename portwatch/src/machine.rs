@@ -1,5 +1,8 @@
 //! The machine that is traced: what a story asks about it, looked up and kept for a moment.
 
+mod keepers;
+mod unix;
+
 use std::{collections::HashMap, fmt, io, os::unix::fs::MetadataExt};
 
 use portwatch_common::event::{
@@ -18,7 +21,7 @@ use crate::{
     },
     model::process::Process,
     snapshot,
-    story::{Descriptor, Surroundings},
+    story::{Descriptor, Keeper, Surroundings, Unheld, UnixAsked, UnixFound},
     world::processes::Key,
 };
 
@@ -38,6 +41,8 @@ pub struct Machine {
     looks: HashMap<u16, Look>,
     ticks_per_second: u64,
     sees_all_processes: bool,
+    unix_names: unix::Looks,
+    keepers: keepers::Looks,
 }
 
 /// Where open sockets are looked up.
@@ -79,6 +84,8 @@ impl Machine {
             looks: HashMap::new(),
             ticks_per_second: clock::ticks_per_second()?,
             sees_all_processes: sees_all_processes(),
+            unix_names: unix::Looks::default(),
+            keepers: keepers::Looks::default(),
         })
     }
 
@@ -139,21 +146,27 @@ pub struct OpenSockets {
 }
 
 fn descriptor(row: &Holder) -> Descriptor {
-    let end = row
-        .comm
-        .iter()
-        .position(|&byte| byte == 0)
-        .unwrap_or(row.comm.len());
     Descriptor {
         pid: row.tgid,
         start_boot_ns: row.start_boot_ns,
-        comm: String::from_utf8_lossy(&row.comm[..end]).into_owned(),
+        comm: comm(&row.comm),
         fd: row.fd,
         inode: row.socket.inode,
         netns: row.socket.netns,
         port: row.socket.local.port,
         udp: UDP.contains(&row.socket.protocol),
     }
+}
+
+/// A name that the kernel keeps in a fixed field.
+fn comm(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|&byte| byte == 0);
+    String::from_utf8_lossy(&bytes[..end.unwrap_or(bytes.len())]).into_owned()
+}
+
+/// True if both are starts of one process.
+fn same(pid: u32, start_boot_ns: u64, other_boot_ns: u64) -> bool {
+    Key::new(pid, start_boot_ns) == Key::new(pid, other_boot_ns)
 }
 
 impl Surroundings for Machine {
@@ -242,6 +255,29 @@ impl Surroundings for Machine {
             // `/proc` knows no mini-socket by its address.
             Source::Proc => Vec::new(),
         }
+    }
+
+    fn unix_name(&mut self, asked: &UnixAsked<'_>) -> UnixFound {
+        let iterators = match &mut self.holders {
+            Source::Iterators(iterators) => Some(&mut **iterators),
+            Source::Proc => None,
+        };
+        self.unix_names
+            .find(asked, iterators, self.sees_all_processes)
+    }
+
+    fn keeper(&mut self, socket: &Unheld) -> Option<Keeper> {
+        match &mut self.holders {
+            // Only who sees every process knows that none has a descriptor.
+            Source::Iterators(iterators) if self.sees_all_processes => {
+                self.keepers.find(socket, iterators)
+            }
+            _ => None,
+        }
+    }
+
+    fn living(&mut self, pid: u32) -> Option<Process> {
+        read_process(pid)
     }
 
     fn suspended_ns(&self) -> u64 {

@@ -4,6 +4,7 @@
 
 mod attempt;
 mod blocker;
+mod keeper;
 mod lineage;
 mod port;
 mod range;
@@ -11,13 +12,16 @@ mod surroundings;
 #[cfg(test)]
 mod tests;
 mod time_wait;
+mod unix;
 mod who;
 
 use std::{collections::BTreeMap, vec::Drain};
 
 use portwatch_common::event::{attempt as raw, process as raw_process};
 
-pub use surroundings::{Descriptor, Surroundings};
+pub use surroundings::{
+    Descriptor, Keeper, Surroundings, Unheld, UnixAsked, UnixDescriptor, UnixFound,
+};
 
 use crate::{
     clock::Clock,

@@ -16,6 +16,7 @@
 mod case;
 mod cause;
 mod inherited;
+mod kept;
 mod kind;
 mod name;
 mod policy;
@@ -29,6 +30,7 @@ mod same_service;
 mod stage;
 #[cfg(test)]
 mod testing;
+mod unix;
 mod wording;
 
 pub use cause::judge;

@@ -2,6 +2,7 @@
 //!
 //! Its standard input is the control socket, its standard output a spare one, for the child that it may fork.
 
+mod keep;
 mod process;
 mod seccomp;
 mod socket;
@@ -13,6 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use io_uring::IoUring;
 
 pub(crate) use self::{process::raise_loopback, socket::attach_program};
 use crate::{
@@ -29,6 +31,7 @@ pub const KEEP: &str = "--keep";
 
 struct Agent {
     sockets: HashMap<RawFd, OwnedFd>,
+    rings: Vec<IoUring>,
 }
 
 /// Obeys until the script is gone.
@@ -37,6 +40,7 @@ pub fn serve(kept: &[RawFd]) -> Result<()> {
     let adopt = |&fd: &RawFd| (fd, unsafe { OwnedFd::from_raw_fd(fd) });
     let mut agent = Agent {
         sockets: kept.iter().map(adopt).collect(),
+        rings: Vec::new(),
     };
     put(stdin(), &Reply::Hello(process::identity()?))?;
     while let Some(request) = take(stdin())? {
@@ -88,6 +92,37 @@ impl Agent {
             Request::SetUid(uid) => process::set_uid(*uid),
             Request::ForbidBind => seccomp::forbid_bind(),
             Request::SetName(name) => process::set_name(name),
+            Request::ChangeDirectory(path) => {
+                std::env::set_current_dir(path).with_context(|| path.display().to_string())?;
+                Ok(Reply::Done)
+            }
+            Request::ChangeRoot(path) => process::change_root(path),
+            Request::ConnectUnix(fd, to) => socket::connect_unix(self.socket(*fd)?, to),
+            Request::Pair => {
+                let (one, other) = keep::pair()?;
+                let pair = Reply::Pair(one.as_raw_fd(), other.as_raw_fd());
+                self.keep(one);
+                self.keep(other);
+                Ok(pair)
+            }
+            Request::SendFd { through, fd } => {
+                keep::send(self.socket(*through)?, self.socket(*fd)?)
+            }
+            Request::ReceiveFd(through) => Ok(self.keep(keep::receive(self.socket(*through)?)?)),
+            Request::Shutdown(fd) => keep::shutdown(self.socket(*fd)?),
+            Request::AcceptInThread(fd) => keep::accept_in_thread(*fd),
+            Request::AcceptByUring(fd) => {
+                let ring = keep::accept_by_uring(*fd)?;
+                Ok(self.keep_ring(ring))
+            }
+            Request::RegisterWithUring(fd) => {
+                let ring = keep::register(*fd)?;
+                Ok(self.keep_ring(ring))
+            }
+            Request::CloseRings => {
+                self.rings.clear();
+                Ok(Reply::Done)
+            }
             Request::Fork => process::fork(),
             Request::ForkTwice => process::fork_twice(),
             Request::Give(fd) => {
@@ -105,6 +140,14 @@ impl Agent {
         self.sockets
             .get(&fd)
             .with_context(|| format!("no descriptor {fd}"))
+    }
+
+    fn keep_ring(&mut self, ring: Option<IoUring>) -> Reply {
+        let Some(ring) = ring else {
+            return Reply::Unsupported("io_uring cannot do that here".into());
+        };
+        self.rings.push(ring);
+        Reply::Done
     }
 
     fn keep(&mut self, socket: OwnedFd) -> Reply {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use self::means::{abilities, is_missing, passes_filter};
 pub use self::means::{hides_calls, is_traced};
-use crate::truth::{Change, Expected, Failure, Primary, Truth};
+use crate::truth::{Change, Expected, Failure, Named, Primary, Truth};
 
 /// States in which no process can reach a socket.
 const OUT_OF_REACH: &[&str] = &["time_wait", "fin_wait1", "fin_wait2", "last_ack", "closing"];
@@ -22,6 +22,7 @@ const OUT_OF_REACH: &[&str] = &["time_wait", "fin_wait1", "fin_wait2", "last_ack
 #[must_use]
 pub fn compare(truth: &Truth, log: &[Value], first: usize) -> Vec<String> {
     let without_connections = is_missing(log, "connections");
+    let without_names = is_missing(log, "unix_names");
     let exact = is_traced(log, "conflicts");
     let staged = is_traced(log, "stages");
     let records = &log[first..];
@@ -48,6 +49,7 @@ pub fn compare(truth: &Truth, log: &[Value], first: usize) -> Vec<String> {
             let mut difference = Difference {
                 title: title(record),
                 without_connections,
+                without_names,
                 exact,
                 staged,
                 sees: holding::Sees::of(log),
@@ -101,6 +103,8 @@ struct Difference {
     title: String,
     /// portwatch does not see who makes and who closes connections, as if it had come later.
     without_connections: bool,
+    /// portwatch does not see who has a socket file.
+    without_names: bool,
     /// portwatch sees what the kernel itself refuses for.
     exact: bool,
     /// portwatch sees how far a bind gets.
@@ -148,7 +152,14 @@ impl Difference {
 
     fn socket(&mut self, expected: &Expected, record: &Value) {
         self.same("proto", &record["proto"], &json!(expected.proto));
-        self.same("addr", &record["addr"], &json!(expected.addr));
+        // Where a unix socket listens is not told: its bind was.
+        let unnamed = expected.proto == "unix" && expected.op == "listen";
+        let addr = if unnamed {
+            Value::Null
+        } else {
+            json!(expected.addr)
+        };
+        self.same("addr", &record["addr"], &addr);
         self.same("port", &record["port"], &json!(expected.port));
         // Kernels before 6.1 leave the port to a socket that was refused in the end, and do not show it to the program.
         let kept = stage_of(expected) == Some("cgroup_post")
@@ -258,6 +269,30 @@ impl Difference {
         if let Some(primary) = &failure.primary {
             self.primary(primary, record);
         }
+        if let Some(named) = &failure.named {
+            self.named(named, &record["unix"]);
+        }
+    }
+
+    fn named(&mut self, expected: &Named, unix: &Value) {
+        self.same("file", &unix["file"], &json!(expected.file));
+        if self.without_names && expected.file.is_some() {
+            return;
+        }
+        self.same("served", &unix["served"], &json!(expected.served));
+        let sockets = unix["sockets"].as_array().map_or(&[][..], Vec::as_slice);
+        let told: BTreeSet<u64> = sockets
+            .iter()
+            .filter_map(|socket| socket["holders"].as_array())
+            .flatten()
+            .filter_map(|holder| holder["process"]["pid"].as_u64())
+            .collect();
+        let truth: BTreeSet<u64> = expected
+            .holder_pids
+            .iter()
+            .map(|pid| u64::from(*pid))
+            .collect();
+        self.same("who has the name", &json!(told), &json!(truth));
     }
 
     fn words(&mut self, field: &str, verdict: &Value, words: &[String], wanted: bool) {
@@ -333,7 +368,9 @@ impl Difference {
         let owner = &blocker["owner"];
         // Nothing in the kernel leads from such a socket to the process that left it before anyone watched.
         let unseen = expected.before_tracing || self.without_connections;
-        let may_be_unknown = unseen && OUT_OF_REACH.contains(&expected.state.as_str());
+        let out_of_reach =
+            OUT_OF_REACH.contains(&expected.state.as_str()) || expected.kept_by.is_some();
+        let may_be_unknown = unseen && out_of_reach;
         if !(may_be_unknown && owner.is_null()) {
             if let Some(pid) = expected.owner_pid {
                 self.same("owner pid", &owner["pid"], &json!(pid));
@@ -341,6 +378,13 @@ impl Difference {
             if let Some(alive) = expected.owner_alive {
                 self.same("owner alive", &owner["alive"], &json!(alive));
             }
+        }
+        if let Some((how, pid)) = &expected.kept_by {
+            let kept = &blocker["kept_by"];
+            self.same("kept how", &kept["how"], &json!(how));
+            self.same("kept by", &kept["process"]["pid"], &json!(pid));
+        } else {
+            self.same("kept by", &blocker["kept_by"], &Value::Null);
         }
         let holders = blocker["holders"].as_array().map_or(&[][..], Vec::as_slice);
         let told: BTreeSet<u64> = holders

@@ -9,14 +9,17 @@ use std::{
     cell::{Cell, RefCell},
     fmt, fs,
     io::{BufRead, Write, stdin, stdout},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
+    thread,
+    time::Instant,
 };
 
 use anyhow::{Context, Result, ensure};
 use nix::{errno::Errno, unistd::getuid};
+use portwatch::btf::Btf;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -28,6 +31,7 @@ pub use self::{
 };
 use crate::{
     agent,
+    harness::patience,
     ports::Claim,
     truth::{Binder, Change, Expected, Failure, Truth},
 };
@@ -233,6 +237,23 @@ impl Lab {
     /// Ends the scenario: it cannot be played here.
     pub fn skip<T>(&self, reason: impl Into<String>) -> Result<T> {
         Err(Skip(reason.into()).into())
+    }
+
+    /// Waits until a port is free: what `io_uring` and a thread that wakes up keep is let go of a moment later.
+    pub fn until_free(&self, at: SocketAddr) -> Result<()> {
+        let deadline = Instant::now() + patience();
+        while let Err(error) = TcpListener::bind(at) {
+            ensure!(Instant::now() < deadline, "{at}: {error}");
+            thread::yield_now();
+        }
+        Ok(())
+    }
+
+    /// Whether this kernel tells a connection from a client that has bound itself (6.0).
+    #[must_use]
+    pub fn tells_connections(&self) -> bool {
+        let bytes = fs::read("/sys/kernel/btf/vmlinux").unwrap_or_default();
+        Btf::parse(&bytes).is_ok_and(|btf| matches!(btf.member("net", "unx.table"), Ok(Some(_))))
     }
 
     fn program(&self, name: &str) -> Result<PathBuf> {

@@ -27,6 +27,7 @@ pub enum Kind {
     Udp4,
     Udp6,
     Unix,
+    UnixDatagram,
 }
 
 impl Kind {
@@ -37,7 +38,7 @@ impl Kind {
             Self::Tcp4 | Self::Tcp6 => "tcp",
             Self::Mptcp4 => "mptcp",
             Self::Udp4 | Self::Udp6 => "udp",
-            Self::Unix => "unix",
+            Self::Unix | Self::UnixDatagram => "unix",
         }
     }
 }
@@ -139,6 +140,33 @@ pub enum Request {
     ForbidBind,
     /// Sets the name of the thread (`PR_SET_NAME`).
     SetName(Vec<u8>),
+    /// Changes its working directory.
+    ChangeDirectory(PathBuf),
+    /// Changes its root.
+    ChangeRoot(PathBuf),
+    /// Connects to a name of the unix family.
+    ConnectUnix(RawFd, Target),
+    /// Makes a pair of unix sockets.
+    Pair,
+    /// Sends a descriptor through a unix socket (`SCM_RIGHTS`).
+    SendFd {
+        /// Through which one.
+        through: RawFd,
+        /// Which one.
+        fd: RawFd,
+    },
+    /// Receives a descriptor.
+    ReceiveFd(RawFd),
+    /// Ends both directions.
+    Shutdown(RawFd),
+    /// Waits for a connection in another thread, and answers when that sleeps in its call.
+    AcceptInThread(RawFd),
+    /// Waits for a connection through `io_uring`, and answers when the request is under way.
+    AcceptByUring(RawFd),
+    /// Registers a descriptor with an `io_uring`.
+    RegisterWithUring(RawFd),
+    /// Closes every `io_uring`.
+    CloseRings,
     /// Forks. The child has the same descriptors and listens to the spare control socket.
     Fork,
     /// Forks a child that forks another one and ends. That one has the same descriptors and listens to the spare control
@@ -202,6 +230,10 @@ pub enum Reply {
     Done,
     /// A descriptor of its own.
     Fd(RawFd),
+    /// Two descriptors of its own.
+    Pair(RawFd, RawFd),
+    /// A thread of its own.
+    Thread(u32),
     /// A bind or listen has ended, whichever way.
     Attempted(Attempted),
     /// It is connected, from this port.

@@ -4,6 +4,7 @@ mod address;
 mod binder;
 mod connection;
 mod inherited;
+mod keeping;
 mod listener;
 mod namespace;
 mod policy;
@@ -11,6 +12,7 @@ mod refusal;
 mod reuseport;
 mod time_wait;
 mod udp;
+mod unix;
 mod watched;
 
 use anyhow::Result;
@@ -86,6 +88,8 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         refusal::SCENARIOS,
         namespace::SCENARIOS,
         policy::SCENARIOS,
+        unix::SCENARIOS,
+        keeping::SCENARIOS,
         watched::SCENARIOS,
     ]
     .into_iter()

@@ -88,6 +88,8 @@ pub struct Failure {
     pub also: Vec<String>,
     /// The blocker that must be the primary one.
     pub primary: Option<Primary>,
+    /// Of the unix family: who must be found to have the name.
+    pub named: Option<Named>,
     /// Each must occur in one of the remedies.
     pub remedies_must_contain: Vec<String>,
     /// None of these may occur in a remedy.
@@ -96,6 +98,17 @@ pub struct Failure {
     pub would_succeed_if_contains: Vec<String>,
     /// None of these may occur in `would_succeed_if`.
     pub would_succeed_if_must_not_contain: Vec<String>,
+}
+
+/// Who has a name of the unix family.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// What is at the path; `None` for an abstract name.
+    pub file: Option<String>,
+    /// Whether a process has a socket of this name open.
+    pub served: Option<bool>,
+    /// Who has.
+    pub holder_pids: Vec<u32>,
 }
 
 /// The blocker to act on first.
@@ -117,6 +130,8 @@ pub struct Primary {
     pub owner_alive: Option<bool>,
     /// Processes that have a descriptor of it.
     pub holder_pids: Vec<u32>,
+    /// What keeps it open where nobody has a descriptor, and the process that does.
+    pub kept_by: Option<(String, u32)>,
     /// Options of the blocking socket, as for [`Expected::options`].
     pub options: Vec<String>,
     /// The scenario let portwatch start only after the socket had got its port.

@@ -17,11 +17,16 @@ use crate::{
 /// `struct bpf_iter__task_file` of `kernel/bpf/task_iter.c`; every member takes eight bytes.
 #[repr(C)]
 pub struct TaskFile {
-    meta: *const Meta,
+    pub meta: *const Meta,
     task: u64,
     fd: u64,
     file: u64,
 }
+
+/// Where the members of [`TaskFile`] are.
+pub const TASK: u32 = 8;
+pub const FD: u32 = 16;
+pub const FILE: u32 = 24;
 
 /// `struct bpf_iter_meta` of `include/linux/bpf.h`.
 #[repr(C)]
@@ -38,8 +43,8 @@ pub extern "C" fn holders(ctx: *mut TaskFile) -> i32 {
     // SAFETY: the kernel's context; `meta` is always there.
     let seq = unsafe { (*(*ctx).meta).seq };
     let base = ctx as u64;
-    let task: u64 = read(base, 8);
-    let file: u64 = read(base, 24);
+    let task: u64 = read(base, TASK);
+    let file: u64 = read(base, FILE);
     if task == 0 || file == 0 {
         return 0;
     }
@@ -50,7 +55,7 @@ pub extern "C" fn holders(ctx: *mut TaskFile) -> i32 {
     }
     // SAFETY: the helper has no conditions.
     row.boot_ns = unsafe { bpf_ktime_get_boot_ns() };
-    row.fd = read(base, 16);
+    row.fd = read(base, FD);
     row.tgid = read(task, offset!(task_tgid));
     let leader = task::leader(task);
     row.start_boot_ns = task::start_boot_ns(leader);
@@ -61,7 +66,7 @@ pub extern "C" fn holders(ctx: *mut TaskFile) -> i32 {
 
 /// Fills in a socket that has the port that is looked for.
 #[inline(always)]
-fn describe(sk: u64, out: &mut Socket) -> bool {
+pub fn describe(sk: u64, out: &mut Socket) -> bool {
     let Some(work) = WORK.get_ptr_mut(Context::Iterator as u32) else {
         return false;
     };

@@ -197,6 +197,11 @@ impl Attach<'_> {
         match hook.when {
             When::NoCookies if offsets.fn_socket_ptr_cookie != ABSENT => return Ok(false),
             When::Preemptible if offsets.fn_trace_call_faultable == ABSENT => return Ok(false),
+            When::UnixTypes if !offsets.describe_unix_sockets() => {
+                return Err(Closed::Absent(
+                    "the types of this kernel do not describe unix sockets".to_owned(),
+                ));
+            }
             _ => {}
         }
         let Some(function) = hook.point.function() else {

@@ -1,12 +1,24 @@
 //! Programs that run when they are read.
 
-use std::io::{self, Read};
+use std::{
+    io::{self, Read},
+    os::fd::{AsRawFd, BorrowedFd},
+};
 
 use aya::{
     Ebpf,
     programs::{Iter, Program, ProgramError},
 };
-use portwatch_common::{event::time_wait::Recheck, maps::RECHECKS};
+use portwatch_common::{
+    event::{
+        keeper::{InFlight, Waiter},
+        time_wait::Recheck,
+        unix::UnixSocket,
+    },
+    maps::{RECHECKS, query},
+};
+
+use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::{counters::missing, error::BpfError, shared::Shared};
 
@@ -18,6 +30,8 @@ pub struct Iterators {
     pub(super) port: Shared,
     /// What `recheck` looks up.
     pub(super) rechecks: Shared,
+    /// What the others look for: places of [`query`].
+    query: Shared,
 }
 
 impl Iterators {
@@ -34,11 +48,60 @@ impl Iterators {
         let port = shared("HOLDER_PORT", 1)?;
         let words = RECHECKS * size_of::<Recheck>() / size_of::<u64>();
         let rechecks = shared("RECHECK", words)?;
+        let query = shared("QUERY", query::LEN)?;
         Ok(Self {
             ebpf,
             port,
             rechecks,
+            query,
         })
+    }
+
+    /// Every open unix socket that shows a name, and the file behind a descriptor of our own.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses, or the program was not loaded.
+    pub fn unix_sockets(&mut self, file: Option<BorrowedFd<'_>>) -> io::Result<Vec<UnixSocket>> {
+        let place = file.map_or(0, |file| i64::from(file.as_raw_fd()) + 1);
+        self.query.store(query::FD, place.cast_unsigned());
+        self.rows("unix_sockets")
+    }
+
+    /// Every IP socket with this port that waits in a message.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses, or the program was not loaded.
+    pub fn in_flight(&mut self, port: u16) -> io::Result<Vec<InFlight>> {
+        self.port.store_u32(0, u32::from(port));
+        self.rows("in_flight")
+    }
+
+    /// Every thread that waits for a socket, given by its address and its inode.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses, or the program was not loaded.
+    pub fn waiters(&mut self, sk: u64, inode: u64) -> io::Result<Vec<Waiter>> {
+        self.query.store(query::SK, sk);
+        self.query.store(query::INODE, inode);
+        self.rows("waiters")
+    }
+
+    /// Runs a program that writes rows.
+    fn rows<Row: FromBytes + KnownLayout + Immutable>(
+        &mut self,
+        program: &str,
+    ) -> io::Result<Vec<Row>> {
+        let bytes = self.read(program)?;
+        let mut rows = Vec::new();
+        let mut rest = bytes.as_slice();
+        while let Ok((row, tail)) = Row::read_from_prefix(rest) {
+            rest = tail;
+            rows.push(row);
+        }
+        Ok(rows)
     }
 
     /// Runs a program, and gives what it writes.

@@ -66,6 +66,8 @@ pub enum When {
     NoCookies,
     /// On those that skip a program on a CPU where it has been preempted (since 7.2).
     Preemptible,
+    /// On all whose types describe sockets of the unix family; without them the way is closed.
+    UnixTypes,
 }
 
 /// A program of the object and where it goes.
@@ -227,6 +229,33 @@ pub const CAPABILITIES: &[Capability] = &[
             &[hook("holders", Point::Iterator("task_file"))],
         )],
         lost: "holders are found through /proc: slower, and only in portwatch's own pid namespace",
+    },
+    Capability {
+        name: "unix_names",
+        what: "who has a name of the unix family, in every namespace",
+        required: false,
+        applies: always,
+        ways: &[Way::new(
+            Tier::Iterator,
+            Level::Walked,
+            &[hook("unix_sockets", Point::Iterator("task_file")).when(When::UnixTypes)],
+        )],
+        lost: "whether somebody serves a socket file is not known, and an abstract name is looked up in /proc",
+    },
+    Capability {
+        name: "keepers",
+        what: "what keeps a socket open of which nobody has a descriptor: a message, a call under way, io_uring",
+        required: false,
+        applies: always,
+        ways: &[Way::new(
+            Tier::Iterator,
+            Level::Walked,
+            &[
+                hook("in_flight", Point::Iterator("task_file")).when(When::UnixTypes),
+                hook("waiters", Point::Iterator("task")).when(When::UnixTypes),
+            ],
+        )],
+        lost: "what keeps a socket open of which nobody has a descriptor is not known",
     },
     Capability {
         name: "processes",

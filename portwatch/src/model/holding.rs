@@ -57,8 +57,11 @@ pub struct KeptBy {
     pub fd: Option<u32>,
     /// The system call that is under way.
     pub call: Option<String>,
-    /// Who sent the message, where the kernel has kept it.
+    /// Who sent the message, where the kernel has kept it, and if it lives.
     pub sender: Option<Process>,
+    /// Others keep it too: processes that have that unix socket or that ring, or other calls.
+    #[serde(default)]
+    pub shared: bool,
 }
 
 /// A reference that is no descriptor.
@@ -99,9 +102,13 @@ pub enum Role {
 /// The name in the unix family that was refused, and who has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnixName {
+    /// It is an abstract name, and no path.
+    #[serde(rename = "abstract", default)]
+    pub is_abstract: bool,
     /// What is at the path now; `None` for an abstract name, and where that cannot be seen.
     pub file: Option<FileKind>,
-    /// Whether a socket has the name; `None` where that cannot be told.
+    /// Whether a process has a socket of this name open; of a path, one that is bound to this very file. `None` where that
+    /// cannot be told.
     pub served: Option<bool>,
     /// The sockets that have the name, those that listen first.
     pub sockets: Vec<UnixSocket>,

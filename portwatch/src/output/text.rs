@@ -6,6 +6,7 @@
 mod attempt;
 mod failure;
 mod holding;
+mod keeping;
 mod port;
 pub(crate) mod span;
 mod time_wait;

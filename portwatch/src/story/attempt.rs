@@ -100,11 +100,16 @@ pub(super) const fn protocol(socket: &Socket) -> Proto {
     }
 }
 
-/// The path of a unix address: `@` and the name for an abstract one, empty for "any" (`unix(7)`).
-fn unix_path(raw: &raw::Attempt) -> String {
+/// What stands in a unix address behind its family.
+pub(super) fn unix_bytes(raw: &raw::Attempt) -> &[u8] {
     const FAMILY: usize = 2;
     let len = (raw.addrlen as usize).clamp(FAMILY, raw.sockaddr.len());
-    let path = &raw.sockaddr[FAMILY..len];
+    &raw.sockaddr[FAMILY..len]
+}
+
+/// The path of a unix address: `@` and the name for an abstract one, empty for "any" (`unix(7)`).
+fn unix_path(raw: &raw::Attempt) -> String {
+    let path = unix_bytes(raw);
     match path.first() {
         None => String::new(),
         Some(0) => format!("@{}", String::from_utf8_lossy(&path[1..])),

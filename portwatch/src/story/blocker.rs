@@ -51,7 +51,7 @@ impl<S: Surroundings> Story<S> {
             range_use: self.range_use(raw),
             verdict: None,
             episode: None,
-            unix: None,
+            unix: self.unix_name(raw),
         }
     }
 
@@ -67,6 +67,7 @@ impl<S: Surroundings> Story<S> {
         let since = given(candidate.owner.since_ns);
         let holders = self.holders(socket, open);
         let inherited = self.inheritance(candidate, &holders);
+        let kept_by = self.kept_by(socket, &holders, raw.header.boot_ns);
         let mut owner = self.owner(candidate, &holders);
         if let Some(owner) = &mut owner {
             owner.stopping = self.stopping(owner, raw.header.boot_ns);
@@ -102,10 +103,10 @@ impl<S: Surroundings> Story<S> {
             clause: Clause::Undecided,
             certainty: Certainty::Walked,
             owner,
-            holders,
             inherited,
-            kept_by: None,
+            kept_by,
             on_behalf_of: None,
+            holders,
         })
     }
 
@@ -264,7 +265,7 @@ fn remote(socket: &Socket) -> Option<Address> {
 }
 
 /// Made by the kernel for itself: no process can reach it. (MPTCP's subflows are kernel sockets with a process's file.)
-fn is_kernel_socket(socket: &Socket) -> bool {
+pub(super) fn is_kernel_socket(socket: &Socket) -> bool {
     const REACHABLE: u32 = flag::HAS_SOCKET | flag::HAS_FILE;
     match socket.flags & REACHABLE {
         REACHABLE => false,

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portwatch_common::event::attempt::{self as raw, flag};
+use portwatch_common::{
+    endpoint::AF_UNIX,
+    event::attempt::{self as raw, flag},
+};
 
 use super::{Descriptor, Story, Surroundings};
 use crate::model::attempt::{RangeUse, RangeUser};
@@ -18,7 +21,7 @@ impl<S: Surroundings> Story<S> {
         let netns = raw.netns;
         let asked_for_any = raw.errno == IN_USE
             && raw.requested.port == 0
-            && raw.requested.family != 0
+            && !matches!(raw.requested.family, 0 | AF_UNIX)
             && raw.flags & flag::NETNS_READ != 0
             && netns.range_low <= netns.range_high;
         if !asked_for_any {

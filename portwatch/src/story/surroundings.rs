@@ -4,7 +4,10 @@ use std::fmt::Debug;
 
 use portwatch_common::event::time_wait::{Recheck, Rechecked};
 
-use crate::model::process::Process;
+use crate::model::{
+    holding::{FileKind, Keeping},
+    process::Process,
+};
 
 /// An open socket that has a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +28,87 @@ pub struct Descriptor {
     pub port: u16,
     /// UDP or UDP-Lite; else TCP or another protocol.
     pub udp: bool,
+}
+
+/// A name of the unix family that was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnixAsked<'a> {
+    /// Process that asked for it: a path is looked at as it sees it.
+    pub pid: u32,
+    /// Start of the process: `CLOCK_BOOTTIME`, ns.
+    pub start_boot_ns: u64,
+    /// The name's bytes: a path without its NUL, or NUL and an abstract name.
+    pub name: &'a [u8],
+    /// `SOCK_*` type of its socket: an abstract name belongs to one socket of a type.
+    pub socket_type: u16,
+    /// Inode of its network namespace; `None` where that is not known.
+    pub netns: Option<u32>,
+    /// When it was refused: `CLOCK_BOOTTIME`, ns.
+    pub at_boot_ns: u64,
+}
+
+/// Who has a name of the unix family.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnixFound {
+    /// What is at the path; `None` for an abstract name, and where that cannot be seen.
+    pub file: Option<FileKind>,
+    /// Whether a process has a socket of that name open; `None` where that cannot be told.
+    pub served: Option<bool>,
+    /// Their descriptors.
+    pub open: Vec<UnixDescriptor>,
+}
+
+/// An open socket of the unix family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnixDescriptor {
+    /// Process that has it open.
+    pub pid: u32,
+    /// Start of the process: `CLOCK_BOOTTIME`, ns.
+    pub start_boot_ns: u64,
+    /// Its name.
+    pub comm: String,
+    /// The descriptor.
+    pub fd: u32,
+    /// Inode of the socket.
+    pub inode: u64,
+    /// It listens.
+    pub listening: bool,
+}
+
+/// A socket with a file of which nobody has a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unheld {
+    /// Its address in the kernel.
+    pub sk: u64,
+    /// Its inode.
+    pub inode: u64,
+    /// Its port.
+    pub port: u16,
+    /// When the question arose: `CLOCK_BOOTTIME`, ns.
+    pub at_boot_ns: u64,
+}
+
+/// What keeps such a socket open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keeper {
+    /// What it is.
+    pub how: Keeping,
+    /// Process that keeps it: see [`KeptBy`](crate::model::holding::KeptBy).
+    pub pid: u32,
+    /// Start of the process: `CLOCK_BOOTTIME`, ns.
+    pub start_boot_ns: u64,
+    /// Its name.
+    pub comm: String,
+    /// The thread.
+    pub tid: Option<u32>,
+    /// The descriptor.
+    pub fd: Option<u32>,
+    /// The system call.
+    pub call: Option<String>,
+    /// Others keep it too.
+    pub shared: bool,
+    /// Process id of the sender, who lives.
+    pub sender: Option<u32>,
 }
 
 /// Look-ups, all best effort.
@@ -64,6 +148,15 @@ pub trait Surroundings: Debug {
 
     /// Looks at `TIME_WAIT`s: a row for each that could be looked at, in their order.
     fn recheck(&mut self, list: &[Recheck]) -> Vec<Rechecked>;
+
+    /// Who has a name of the unix family.
+    fn unix_name(&mut self, asked: &UnixAsked<'_>) -> UnixFound;
+
+    /// What keeps a socket open of which nobody has a descriptor; `None` where nothing is proven.
+    fn keeper(&mut self, socket: &Unheld) -> Option<Keeper>;
+
+    /// A process that has this pid now.
+    fn living(&mut self, pid: u32) -> Option<Process>;
 
     /// How long the machine has been suspended since it booted, in ns.
     fn suspended_ns(&self) -> u64;

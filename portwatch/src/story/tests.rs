@@ -15,7 +15,7 @@ use portwatch_common::{
 };
 use zerocopy::FromZeros;
 
-use super::{Descriptor, Story, Surroundings};
+use super::{Descriptor, Keeper, Story, Surroundings, Unheld, UnixAsked, UnixFound};
 use crate::{
     clock::Clock,
     decode::Event,
@@ -44,6 +44,8 @@ struct Fake {
     suspended_ns: u64,
     /// Descriptors that are not closed on exec, by process.
     stay_open: Vec<(u32, u32)>,
+    unix: UnixFound,
+    keeper: Option<Keeper>,
 }
 
 impl Surroundings for Fake {
@@ -93,6 +95,19 @@ impl Surroundings for Fake {
     fn recheck(&mut self, list: &[Recheck]) -> Vec<Rechecked> {
         let row = |asked: &Recheck| self.rechecked.iter().find(|row| row.tw == asked.tw);
         list.iter().filter_map(row).copied().collect()
+    }
+
+    fn unix_name(&mut self, _asked: &UnixAsked<'_>) -> UnixFound {
+        self.unix.clone()
+    }
+
+    fn keeper(&mut self, _socket: &Unheld) -> Option<Keeper> {
+        self.keeper.clone()
+    }
+
+    fn living(&mut self, pid: u32) -> Option<Process> {
+        let start = *self.alive.get(&pid)?;
+        self.process(pid, start)
     }
 
     fn suspended_ns(&self) -> u64 {

@@ -10,10 +10,11 @@ use crate::model::{
 use super::{
     case::{self, Case, Other},
     inherited::{self, Part},
+    kept,
     kind::{self, Kind},
     name, policy, primary, refused, remedy,
     rule::{self, Port, Transport},
-    same_service, stage, wording,
+    same_service, stage, unix, wording,
 };
 
 /// Judges a failed attempt: says which stage refused it, rules and sorts its blockers, marks the one to act on, and sets
@@ -41,6 +42,9 @@ pub fn judge(attempt: &mut Attempt) {
 }
 
 fn in_use(attempt: &Attempt, failure: &mut Failure) -> Option<Verdict> {
+    if attempt.proto == Proto::Unix {
+        return unix::verdict(attempt, failure.unix.as_ref()?);
+    }
     let Some(transport) = Transport::of(attempt.proto) else {
         primary::leave_undecided(&mut failure.blockers);
         return is_internet(attempt).then(|| unknown(wording::OTHER_PROTOCOL));
@@ -127,6 +131,12 @@ fn causes(case: &Case<'_>) -> Vec<Cause> {
 
 /// The causes that one conflicting blocker proves.
 fn of(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
+    let mut causes = Vec::from_iter(kept::cause(other.blocker));
+    causes.extend(of_socket(case, other));
+    causes
+}
+
+fn of_socket(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
     match other.kind {
         Kind::Listener => of_listener(case, other),
         Kind::Bound => of_bound(case, other),

@@ -101,9 +101,12 @@ pub(super) fn text(text: &str) -> String {
     quoted(text).to_string()
 }
 
-/// The processes to act on: those that have the socket open, the owner first; where no descriptor was found, the owner,
-/// unless it has ended.
+/// The processes to act on: those that have the socket open, the owner first; where no descriptor was found, who keeps it
+/// open, else the owner, unless it has ended.
 pub(super) fn holders(blocker: &Blocker) -> Vec<&Process> {
+    if let Some(kept) = &blocker.kept_by {
+        return vec![&kept.process];
+    }
     let owner = blocker.owner.as_ref();
     let mut found: Vec<&Process> = Vec::new();
     for holder in &blocker.holders {

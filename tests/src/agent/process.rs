@@ -90,6 +90,12 @@ pub(super) fn join_netns(pid: u32) -> Result<Reply> {
     hello()
 }
 
+pub(super) fn change_root(root: &Path) -> Result<Reply> {
+    nix::unistd::chroot(root).context("chroot")?;
+    std::env::set_current_dir("/").context("chdir")?;
+    Ok(Reply::Done)
+}
+
 pub(super) fn set_uid(uid: u32) -> Result<Reply> {
     let (user, group) = (Uid::from_raw(uid), Gid::from_raw(uid));
     setgroups(&[]).context("setgroups")?;

@@ -39,6 +39,7 @@ pub(super) fn open(kind: Kind) -> Result<Option<OwnedFd>> {
         Kind::Udp4 => (libc::AF_INET, libc::SOCK_DGRAM, 0),
         Kind::Udp6 => (libc::AF_INET6, libc::SOCK_DGRAM, 0),
         Kind::Unix => (libc::AF_UNIX, libc::SOCK_STREAM, 0),
+        Kind::UnixDatagram => (libc::AF_UNIX, libc::SOCK_DGRAM, 0),
     };
     // nix has no name for IPPROTO_MPTCP.
     // SAFETY: the call has no pointers.
@@ -193,6 +194,11 @@ fn sockaddr(target: &Target) -> Result<Box<dyn SockaddrLike>> {
 pub(super) fn connect(socket: &OwnedFd, to: SocketAddr) -> Result<Reply> {
     sys_connect(socket.as_raw_fd(), &SockaddrStorage::from(to)).context("connect")?;
     connected(socket)
+}
+
+pub(super) fn connect_unix(socket: &OwnedFd, to: &Target) -> Result<Reply> {
+    sys_connect(socket.as_raw_fd(), &*sockaddr(to)?).context("connect")?;
+    Ok(Reply::Done)
 }
 
 /// There is no event to wait for: what stands in the way is a mini-socket that must be a second old.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Process, Sock};
-use crate::truth::{Failure, Inherited, Primary};
+use crate::truth::{Failure, Inherited, Named, Primary};
 
 /// What must be said of a failure: put together by the script, word by word.
 #[derive(Clone, Debug)]
@@ -36,6 +36,7 @@ impl Blame {
             stage: None,
             also: Vec::new(),
             primary: None,
+            named: None,
             remedies_must_contain: Vec::new(),
             remedies_must_not_contain: Vec::new(),
             would_succeed_if_contains: Vec::new(),
@@ -102,6 +103,7 @@ impl Blame {
             owner_pid: Some(owner.pid()),
             owner_alive: Some(true),
             holder_pids: Vec::new(),
+            kept_by: None,
             options: Vec::new(),
             before_tracing: owner.was_there_before_tracing(),
             inherited: None,
@@ -193,6 +195,36 @@ impl Blame {
     pub fn sent(mut self, signal: &str, by: &Process<'_>) -> Self {
         let by = by.pid();
         self.change(|primary| primary.stopping = Some((signal.into(), by)));
+        self
+    }
+
+    /// Nobody has a descriptor of the socket to act on; this process keeps it open in this way.
+    #[must_use]
+    pub fn kept_by(mut self, how: &str, keeper: &Process<'_>) -> Self {
+        let kept = (how.into(), keeper.pid());
+        self.change(|primary| primary.kept_by = Some(kept));
+        self
+    }
+
+    /// This is at the path, and one of these processes serves it, or nobody.
+    #[must_use]
+    pub fn file(mut self, kind: &str, holders: &[&Process<'_>]) -> Self {
+        self.0.named = Some(Named {
+            file: Some(kind.into()),
+            served: (kind == "socket").then_some(!holders.is_empty()),
+            holder_pids: holders.iter().map(|holder| holder.pid()).collect(),
+        });
+        self
+    }
+
+    /// These processes have the abstract name.
+    #[must_use]
+    pub fn named_by(mut self, holders: &[&Process<'_>]) -> Self {
+        self.0.named = Some(Named {
+            file: None,
+            served: Some(true),
+            holder_pids: holders.iter().map(|holder| holder.pid()).collect(),
+        });
         self
     }
 

@@ -1,6 +1,7 @@
 //! The processes of a scenario, as the script sees them.
 
 mod given_pid;
+mod keep;
 mod sockets;
 
 use std::{
@@ -9,15 +10,18 @@ use std::{
     os::fd::{AsFd, OwnedFd, RawFd},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    thread,
+    time::Instant,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 pub(super) use self::sockets::result_name;
 use super::{Lab, Skip};
 use crate::{
     agent,
+    harness::patience,
     protocol::{Identity, Kind, Reply, Request, Target, put, put_fd, take, take_fd},
 };
 
@@ -149,6 +153,16 @@ impl<'lab> Process<'lab> {
             .map(drop)
     }
 
+    /// Changes its working directory.
+    pub fn change_directory(&self, path: &Path) -> Result<()> {
+        self.ask(&Request::ChangeDirectory(path.into())).map(drop)
+    }
+
+    /// Changes its root.
+    pub fn change_root(&self, path: &Path) -> Result<()> {
+        self.ask(&Request::ChangeRoot(path.into())).map(drop)
+    }
+
     /// Becomes another user for good.
     pub fn set_uid(&self, uid: u32) -> Result<()> {
         self.become_other(&Request::SetUid(uid))
@@ -236,6 +250,21 @@ impl<'lab> Process<'lab> {
         self.control = None;
         self.spare.replace(None);
         self.child.as_mut().context("not a child")?.wait()?;
+        Ok(())
+    }
+}
+
+impl Process<'_> {
+    /// Lets a process that another one has forked end, and waits until it has.
+    pub fn end_elsewhere(&mut self) -> Result<()> {
+        self.control = None;
+        let entry = PathBuf::from(format!("/proc/{}/fd", self.pid()));
+        let deadline = Instant::now() + patience();
+        // There is no event for it: it is nobody's child here.
+        while std::fs::read_dir(&entry).is_ok_and(|mut fds| fds.next().is_some()) {
+            ensure!(Instant::now() < deadline, "{} lives", self.pid());
+            thread::yield_now();
+        }
         Ok(())
     }
 }

@@ -57,6 +57,9 @@ impl Text {
                 self.fact("and", rest, out)?;
             }
         }
+        if let Some(found) = &failure.unix {
+            self.unix(found, attempt, out)?;
+        }
         if let Some(range) = &failure.range_use {
             self.fact("taken by", taken_by(range), out)?;
         }
@@ -66,7 +69,12 @@ impl Text {
         }
     }
 
-    fn fact(&self, label: &str, fact: impl Display, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn fact(
+        &self,
+        label: &str,
+        fact: impl Display,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
         let Theme { label: style, .. } = self.theme;
         writeln!(out, "  {style}{label:<8}{style:#} {fact}")
     }
@@ -171,8 +179,11 @@ impl Text {
         if let Some(signal) = holding::signalled(blocker) {
             self.fact("was sent", signal, out)?;
         }
-        match process.and_then(command) {
-            Some(command) => self.fact("command", command, out),
+        if let Some(command) = process.and_then(command) {
+            self.fact("command", command, out)?;
+        }
+        match &blocker.kept_by {
+            Some(kept) => self.kept_by(kept, out),
             None => Ok(()),
         }
     }

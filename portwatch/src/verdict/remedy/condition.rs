@@ -1,6 +1,6 @@
 //! What this very call would have succeeded with: each text completes "it would have succeeded if".
 
-use crate::verdict::{case::Case, inherited, kind::Kind, name, rule::Transport};
+use crate::verdict::{case::Case, inherited, kept, kind::Kind, name, rule::Transport};
 
 use super::{
     Change, Counterfactual,
@@ -140,6 +140,12 @@ pub(super) fn closed_on_exec(case: &Case<'_>) -> Option<String> {
 
 fn closed(case: &Case<'_>) -> String {
     let closing = sockets::closing(case);
+    if let Some((other, kept)) = kept::alone(&closing) {
+        return kept::condition(other, kept);
+    }
+    if kept::is_among(&closing) {
+        return format!("{} had all ended", sockets::names(&closing));
+    }
     if let Some(descriptors) = sockets::own_descriptors(case, &closing) {
         return format!("this process had closed {descriptors} first");
     }

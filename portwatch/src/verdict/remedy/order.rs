@@ -4,7 +4,7 @@ use crate::{
     model::{attempt::Op, holding::Inheritance, verdict::Cause},
     verdict::{
         case::Case,
-        inherited,
+        inherited, kept,
         kind::{self, Kind},
         name,
         reach::Reach,
@@ -234,6 +234,12 @@ fn v6_only_on_others(case: &Case<'_>) -> Option<String> {
 /// The processes to be stopped, and where their sockets are.
 fn close(case: &Case<'_>, causes: &[Cause]) -> String {
     let closing = sockets::closing(case);
+    if let Some((other, kept)) = kept::alone(&closing) {
+        return kept::order(other, kept);
+    }
+    if kept::is_among(&closing) {
+        return format!("stop {}", sockets::names(&closing));
+    }
     if let Some(descriptors) = sockets::own_descriptors(case, &closing) {
         return format!("close {descriptors} of this same process first, or bind only once");
     }

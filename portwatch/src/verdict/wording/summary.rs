@@ -10,7 +10,7 @@ use crate::model::{
 
 use super::super::{
     case::{Case, Other},
-    cause, inherited,
+    cause, inherited, kept,
     kind::{self, Kind},
     name,
     reach::Reach,
@@ -27,6 +27,9 @@ pub(in crate::verdict) fn summary(case: &Case<'_>, cause: Cause) -> String {
     };
     if cause == Cause::ReleasedJustNow {
         return released(primary);
+    }
+    if let Some(kept) = &primary.blocker.kept_by {
+        return kept::summary(primary.blocker, kept);
     }
     let text = match primary.kind {
         Kind::Listener | Kind::Bound => socket(case, primary, cause),

@@ -1,0 +1,49 @@
+//! Rows of the programs that find what keeps a socket open of which nobody has a descriptor.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::holder::Holder;
+
+/// A row of the `in_flight` program: a socket in a message that has not been received.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct InFlight {
+    /// Who can receive it, through which descriptor; and the socket that is in the message.
+    pub holder: Holder,
+    /// Process id of the sender, if it lives; 0 where the kernel has not kept it.
+    pub sender: u32,
+    /// The message waits in a connection that has not been accepted; the descriptor is the listener's.
+    pub unaccepted: u32,
+}
+
+/// Values of [`Waiter::how`].
+pub mod how {
+    /// A call of the thread's sleeps until something comes.
+    pub const CALL: u32 = 1;
+    /// `poll()`, `select()` or one of their kind does.
+    pub const POLL: u32 = 2;
+    /// A request of `io_uring` does.
+    pub const IO_URING: u32 = 3;
+}
+
+/// A row of the `waiters` program: a thread that waits for the socket.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Waiter {
+    /// When the process started: `CLOCK_BOOTTIME`, ns.
+    pub start_boot_ns: u64,
+    /// Process id.
+    pub tgid: u32,
+    /// The thread.
+    pub tid: u32,
+    /// [`how`].
+    pub how: u32,
+    /// Reserved, zero.
+    pub reserved: u32,
+    /// Name of the leader thread.
+    pub comm: [u8; 16],
+}

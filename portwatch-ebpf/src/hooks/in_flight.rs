@@ -1,0 +1,174 @@
+//! Sockets in messages that nobody has received (`SCM_RIGHTS`): `iter/task_file`, over the queues of unix sockets.
+//!
+//! The queue of a listener holds connections that wait for `accept()`, each of which may have messages already.
+
+use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_seq_write};
+use portwatch_common::{
+    endpoint::AF_UNIX,
+    event::{keeper::InFlight, socket::state},
+};
+
+use super::holder::{self, FD, FILE, TASK, TaskFile};
+use crate::{
+    globals::{has, offset},
+    maps::FLIGHT,
+    read::read,
+    sock, task,
+};
+
+/// Packets and files that are looked at in one queue, together.
+const STEPS: u32 = 512;
+
+/// What a step came to.
+const END: u32 = 0;
+const GO_ON: u32 = 1;
+const FOUND: u32 = 2;
+
+/// `PIDTYPE_TGID` of `include/linux/pid_types.h`, as an offset into an array of list heads.
+const TGID: u32 = 8;
+
+/// A search, and the row that it fills in.
+#[repr(C)]
+pub struct Flight {
+    row: InFlight,
+    /// Head of the queue at hand.
+    head: u64,
+    /// The next packet.
+    skb: u64,
+    /// The files of the packet before it.
+    files: u64,
+    /// Where the search goes on behind the connection at hand; 0 outside of one.
+    outer_head: u64,
+    outer_skb: u64,
+    /// The next file, and how many there are.
+    index: u32,
+    count: u32,
+    /// The queue is a listener's.
+    listening: u64,
+}
+
+/// For each socket in a message: a row.
+#[unsafe(link_section = "iter/task_file")]
+#[unsafe(no_mangle)]
+pub extern "C" fn in_flight(ctx: *mut TaskFile) -> i32 {
+    // SAFETY: the kernel's context; `meta` is always there.
+    let seq = unsafe { (*(*ctx).meta).seq };
+    let base = ctx as u64;
+    let thread: u64 = read(base, TASK);
+    let file: u64 = read(base, FILE);
+    if thread == 0 || file == 0 || !has!(sk_receive_queue) || !has!(skb_cb) {
+        return 0;
+    }
+    let sk = sock::from_file(file).sk;
+    if sk == 0 || read::<u16>(sk, offset!(skc_family)) != AF_UNIX {
+        return 0;
+    }
+    let head = sk + u64::from(offset!(sk_receive_queue));
+    let first: u64 = read(head, 0);
+    if first == head {
+        return 0;
+    }
+    {
+        let Some(flight) = FLIGHT.get_ptr_mut(0) else {
+            return 0;
+        };
+        // SAFETY: a map value, of which this CPU's iterator has one of its own.
+        let flight = unsafe { &mut *flight };
+        flight.head = head;
+        flight.skb = first;
+        flight.files = 0;
+        flight.outer_head = 0;
+        flight.outer_skb = 0;
+        flight.index = 0;
+        flight.count = 0;
+        flight.listening = u64::from(read::<u8>(sk, offset!(skc_state)) == state::LISTEN);
+        let holder = &mut flight.row.holder;
+        holder.fd = read(base, FD);
+        holder.tgid = read(thread, offset!(task_tgid));
+        let leader = task::leader(thread);
+        holder.start_boot_ns = task::start_boot_ns(leader);
+        holder.comm = task::comm(leader);
+    }
+    for _ in 0..STEPS {
+        let came = in_flight_step();
+        if came == END {
+            return 0;
+        }
+        if came == FOUND {
+            let Some(flight) = FLIGHT.get_ptr_mut(0) else {
+                return 0;
+            };
+            // SAFETY: the iterator's own file, and a whole row within a map value.
+            let _ = unsafe {
+                bpf_seq_write(
+                    seq.cast(),
+                    (&raw mut (*flight).row).cast(),
+                    size_of::<InFlight>() as u32,
+                )
+            };
+        }
+    }
+    0
+}
+
+/// Looks at the next file, or takes the next packet.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn in_flight_step() -> u32 {
+    let Some(flight) = FLIGHT.get_ptr_mut(0) else {
+        return END;
+    };
+    // SAFETY: a map value, of which this CPU's iterator has one of its own.
+    let flight = unsafe { &mut *flight };
+    if flight.index < flight.count {
+        let place = flight.files + u64::from(offset!(files_array)) + u64::from(flight.index) * 8;
+        flight.index += 1;
+        let sk = sock::from_file(read(place, 0)).sk;
+        if sk != 0 && holder::describe(sk, &mut flight.row.holder.socket) {
+            // SAFETY: the helper has no conditions.
+            flight.row.holder.boot_ns = unsafe { bpf_ktime_get_boot_ns() };
+            return FOUND;
+        }
+        return GO_ON;
+    }
+    let skb = flight.skb;
+    if skb == 0 || skb == flight.head {
+        if flight.outer_head == 0 {
+            return END;
+        }
+        flight.head = flight.outer_head;
+        flight.skb = flight.outer_skb;
+        flight.outer_head = 0;
+        return GO_ON;
+    }
+    flight.skb = read(skb, offset!(skb_next));
+    if flight.listening != 0 && flight.outer_head == 0 {
+        let waiting: u64 = read(skb, offset!(skb_sk));
+        if waiting != 0 {
+            flight.outer_head = flight.head;
+            flight.outer_skb = flight.skb;
+            flight.head = waiting + u64::from(offset!(sk_receive_queue));
+            flight.skb = read(flight.head, 0);
+        }
+        return GO_ON;
+    }
+    let parms = skb + u64::from(offset!(skb_cb));
+    flight.files = read(parms, offset!(unix_skb_files));
+    flight.index = 0;
+    flight.count = u32::from(read::<u16>(flight.files, offset!(files_count)));
+    flight.row.sender = sender(read(parms, offset!(unix_skb_pid)));
+    flight.row.unaccepted = u32::from(flight.outer_head != 0);
+    GO_ON
+}
+
+/// Process id of a `struct pid` whose process lives: the number of another one is given again.
+#[inline(always)]
+fn sender(pid: u64) -> u32 {
+    if !has!(pid_tasks) || !has!(pid_numbers) || pid == 0 {
+        return 0;
+    }
+    if read::<u64>(pid, offset!(pid_tasks) + TGID) == 0 {
+        return 0;
+    }
+    read(pid, offset!(pid_numbers))
+}

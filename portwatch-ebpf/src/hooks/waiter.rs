@@ -1,0 +1,114 @@
+//! Who waits for a socket: `iter/task`, over every thread, and the socket's own queue of waiters.
+//!
+//! A call under way keeps the file that it was made on, whatever becomes of the descriptor.
+
+use aya_ebpf::helpers::generated::bpf_seq_write;
+use portwatch_common::{
+    event::keeper::{Waiter, how},
+    maps::query,
+};
+
+use super::holder::Meta;
+use crate::{
+    globals::{has, offset},
+    maps::QUERY,
+    read::read,
+    task,
+};
+
+/// Waiters that are looked at.
+const WAITERS: u32 = 64;
+/// `io_uring` keeps notes in the low bits of a pointer to a request (`io_uring/poll.c`).
+const NOTES: u64 = 3;
+
+/// `struct bpf_iter__task` of `kernel/bpf/task_iter.c`; every member takes eight bytes.
+#[repr(C)]
+pub struct Task {
+    meta: *const Meta,
+    task: u64,
+}
+
+/// For each thread that waits for the socket: a row.
+#[unsafe(link_section = "iter/task")]
+#[unsafe(no_mangle)]
+pub extern "C" fn waiters(ctx: *mut Task) -> i32 {
+    // SAFETY: the kernel's context; `meta` is always there.
+    let seq = unsafe { (*(*ctx).meta).seq };
+    let thread: u64 = read(ctx as u64, 8);
+    if thread == 0 || !has!(sk_wq) || !has!(socket_wq_head) || !has!(waiter_entry) {
+        return 0;
+    }
+    let sk = QUERY.get(query::SK as u32).copied().unwrap_or_default();
+    let wanted = QUERY.get(query::INODE as u32).copied().unwrap_or_default();
+    let socket: u64 = read(sk, offset!(sk_socket));
+    let file: u64 = read(socket, offset!(socket_file));
+    // The place may be another socket's by now.
+    if file == 0 || inode(socket) != wanted {
+        return 0;
+    }
+    let head = read::<u64>(sk, offset!(sk_wq)) + u64::from(offset!(socket_wq_head));
+    let mut entry: u64 = read(head, 0);
+    for _ in 0..WAITERS {
+        if entry == 0 || entry == head {
+            return 0;
+        }
+        let private = read(
+            entry - u64::from(offset!(waiter_entry)),
+            offset!(waiter_private),
+        );
+        let how = relation(private, thread, file);
+        if how != 0 {
+            let leader = task::leader(thread);
+            let mut row = Waiter {
+                start_boot_ns: task::start_boot_ns(leader),
+                tgid: read(thread, offset!(task_tgid)),
+                tid: read(thread, offset!(task_pid)),
+                how,
+                reserved: 0,
+                comm: task::comm(leader),
+            };
+            // SAFETY: the iterator's own file, and a whole row.
+            let _ = unsafe {
+                bpf_seq_write(
+                    seq.cast(),
+                    (&raw mut row).cast(),
+                    size_of::<Waiter>() as u32,
+                )
+            };
+            return 0;
+        }
+        entry = read(entry, 0);
+    }
+    0
+}
+
+/// Inode of a `struct socket`.
+#[inline(always)]
+fn inode(socket: u64) -> u64 {
+    let inode = socket - u64::from(offset!(alloc_socket)) + u64::from(offset!(alloc_inode));
+    read(inode, offset!(i_ino))
+}
+
+/// How a waiter belongs to a thread; 0 if it does not. What it points to is believed only if that leads to the thread.
+#[inline(always)]
+fn relation(private: u64, thread: u64, file: u64) -> u32 {
+    if private == 0 {
+        return 0;
+    }
+    if private == thread {
+        return how::CALL;
+    }
+    if read::<u64>(private, offset!(poll_task)) == thread {
+        return how::POLL;
+    }
+    let request = private & !NOTES;
+    if read::<u64>(request, offset!(req_file)) != file {
+        return 0;
+    }
+    let its_task: u64 = if has!(req_task) {
+        read(request, offset!(req_task))
+    } else {
+        read(read(request, offset!(req_tctx)), offset!(tctx_task))
+    };
+    if its_task == thread { how::IO_URING } else { 0 }
+}

@@ -1,0 +1,219 @@
+//! What keeps a socket open of which nobody has a descriptor: a message that has not been received, a thread whose call
+//! began before the descriptor was closed, a ring that has it registered.
+
+use std::{collections::BTreeSet, fs};
+
+use portwatch_common::event::keeper::{InFlight, Waiter, how};
+use procfs::process::{FDTarget, Process, all_processes};
+
+use super::comm;
+use crate::{
+    bpf::iterators::Iterators,
+    clock,
+    enrich::proc::started,
+    model::holding::Keeping,
+    story::{Keeper, Unheld},
+};
+
+/// How long a look is believed.
+const FRESH_NS: u64 = 1_000_000_000;
+
+/// The last look.
+#[derive(Debug, Default)]
+pub(super) struct Looks(Option<Look>);
+
+#[derive(Debug)]
+struct Look {
+    boot_ns: u64,
+    inode: u64,
+    keeper: Option<Keeper>,
+}
+
+impl Looks {
+    pub(super) fn find(&mut self, socket: &Unheld, iterators: &mut Iterators) -> Option<Keeper> {
+        let answers = |look: &&Look| {
+            look.inode == socket.inode && socket.at_boot_ns < look.boot_ns.saturating_add(FRESH_NS)
+        };
+        if let Some(look) = self.0.as_ref().filter(answers) {
+            return look.keeper.clone();
+        }
+        let boot_ns = clock::boot_now().unwrap_or(0);
+        let keeper = message(socket, iterators)
+            .or_else(|| waiter(socket, iterators))
+            .or_else(|| registered(socket.inode));
+        self.0 = Some(Look {
+            boot_ns,
+            inode: socket.inode,
+            keeper: keeper.clone(),
+        });
+        keeper
+    }
+}
+
+fn message(socket: &Unheld, iterators: &mut Iterators) -> Option<Keeper> {
+    let rows = iterators.in_flight(socket.port).unwrap_or_default();
+    let rows: Vec<&InFlight> = rows
+        .iter()
+        .filter(|row| row.holder.socket.inode == socket.inode)
+        .collect();
+    let InFlight { holder, sender, .. } = rows.first()?;
+    let processes: BTreeSet<u32> = rows.iter().map(|row| row.holder.tgid).collect();
+    Some(Keeper {
+        how: Keeping::Message,
+        pid: holder.tgid,
+        start_boot_ns: holder.start_boot_ns,
+        comm: comm(&holder.comm),
+        tid: None,
+        fd: Some(holder.fd),
+        call: None,
+        shared: processes.len() > 1,
+        sender: (*sender != 0).then_some(*sender),
+    })
+}
+
+fn waiter(socket: &Unheld, iterators: &mut Iterators) -> Option<Keeper> {
+    let rows = iterators
+        .waiters(socket.sk, socket.inode)
+        .unwrap_or_default();
+    let row @ Waiter { tgid, tid, .. } = rows.iter().min_by_key(|row| row.how)?;
+    let in_ring = row.how == how::IO_URING;
+    let call = (!in_ring).then(|| call(*tgid, *tid)).flatten();
+    Some(Keeper {
+        how: if in_ring {
+            Keeping::IoUring
+        } else {
+            Keeping::Call
+        },
+        pid: *tgid,
+        start_boot_ns: row.start_boot_ns,
+        comm: comm(&row.comm),
+        tid: (!in_ring).then_some(*tid),
+        // Only these have it as an argument.
+        fd: call
+            .as_ref()
+            .filter(|_| row.how == how::CALL)
+            .and_then(|call| call.fd),
+        call: call.map(|call| call.name.to_owned()),
+        shared: rows.len() > 1,
+        sender: None,
+    })
+}
+
+/// A system call that a thread is in.
+struct Call {
+    name: &'static str,
+    /// Its first argument.
+    fd: Option<u32>,
+}
+
+fn call(pid: u32, tid: u32) -> Option<Call> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?;
+    parse_call(&text)
+}
+
+/// `43 0x3 0x0 ...`: the number in decimal, the arguments in hexadecimal; `running` outside of a call.
+fn parse_call(text: &str) -> Option<Call> {
+    let mut words = text.split_ascii_whitespace();
+    let number = words.next()?.parse().ok()?;
+    let (name, takes_fd) = name(number)?;
+    let argument = words.next().and_then(|word| word.strip_prefix("0x"));
+    let fd = argument
+        .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+        .and_then(|fd| u32::try_from(fd & u64::from(u32::MAX)).ok());
+    Some(Call {
+        name,
+        fd: fd.filter(|_| takes_fd),
+    })
+}
+
+/// Calls that wait for a socket, and whether its descriptor is their first argument.
+fn name(number: i64) -> Option<(&'static str, bool)> {
+    let first = |name| Some((name, true));
+    let other = |name| Some((name, false));
+    match number {
+        libc::SYS_accept => first("accept"),
+        libc::SYS_accept4 => first("accept4"),
+        libc::SYS_connect => first("connect"),
+        libc::SYS_recvfrom => first("recvfrom"),
+        libc::SYS_recvmsg => first("recvmsg"),
+        libc::SYS_recvmmsg => first("recvmmsg"),
+        libc::SYS_sendto => first("sendto"),
+        libc::SYS_sendmsg => first("sendmsg"),
+        libc::SYS_read => first("read"),
+        libc::SYS_readv => first("readv"),
+        libc::SYS_write => first("write"),
+        libc::SYS_writev => first("writev"),
+        libc::SYS_ppoll => other("ppoll"),
+        libc::SYS_pselect6 => other("pselect6"),
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_poll => other("poll"),
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_select => other("select"),
+        _ => None,
+    }
+}
+
+/// A ring that has the socket among its registered files, where this kernel names them.
+fn registered(inode: u64) -> Option<Keeper> {
+    let processes = all_processes().ok()?.flatten();
+    let mut rings = processes.flat_map(|process| {
+        let fds: Vec<u32> = rings(&process).collect();
+        fds.into_iter()
+            .map(move |fd| (process.pid.cast_unsigned(), fd))
+    });
+    let (pid, fd) = rings.find(|(pid, fd)| {
+        fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).is_ok_and(|text| names(&text, inode))
+    })?;
+    Some(Keeper {
+        how: Keeping::IoUring,
+        pid,
+        start_boot_ns: started(pid)?,
+        comm: Process::new(pid.cast_signed()).ok()?.stat().ok()?.comm,
+        tid: None,
+        fd: Some(fd),
+        call: None,
+        // The ring may be open elsewhere too.
+        shared: rings.any(|(other, _)| other != pid),
+        sender: None,
+    })
+}
+
+fn rings(process: &Process) -> impl Iterator<Item = u32> {
+    let fds = process.fd().into_iter().flatten().flatten();
+    fds.filter(|fd| matches!(&fd.target, FDTarget::AnonInode(name) if name.contains("io_uring")))
+        .filter_map(|fd| u32::try_from(fd.fd).ok())
+}
+
+/// True if the ring's `fdinfo` has a line `    0: socket:[INODE]`.
+fn names(fdinfo: &str, inode: u64) -> bool {
+    let wanted = format!("socket:[{inode}]");
+    fdinfo.lines().any(|line| {
+        line.trim().split_once(':').is_some_and(|(slot, file)| {
+            slot.bytes().all(|byte| byte.is_ascii_digit()) && file.trim() == wanted
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_under_way_is_read_with_its_descriptor() {
+        let text = format!("{} 0x5 0x0 0x0 0x7ffd 0x1 0x2 0x3", libc::SYS_accept4);
+        let call = parse_call(&text).unwrap();
+        assert_eq!((call.name, call.fd), ("accept4", Some(5)));
+        let text = format!("{} 0x7ffc 0x1", libc::SYS_ppoll);
+        assert_eq!(parse_call(&text).unwrap().fd, None);
+        assert!(parse_call("running").is_none());
+        assert!(parse_call("-1 0x7ffd 0x1").is_none());
+    }
+
+    #[test]
+    fn a_ring_names_its_files() {
+        let text = "UserFiles:\t2\n    0: socket:[77]\n    1: /tmp/socket:[78]\nUserBufs:\t0\n";
+        assert!(names(text, 77));
+        assert!(!names(text, 7));
+        assert!(!names(text, 78));
+    }
+}
