@@ -14,7 +14,7 @@ pub struct Config {
     pub filter_tgid: u32,
     /// Non-zero: only attempts whose thread or process is called [`Config::comm`].
     pub filter_comm: u32,
-    /// Non-zero: successful attempts are not streamed.
+    /// Non-zero: successful attempts are not streamed, but for those on a port that another attempt failed on.
     pub failures_only: u32,
     /// Non-zero: the kernel compares the owner of the socket's inode (before 6.18), else `sk_uid`.
     pub uid_from_inode: u32,

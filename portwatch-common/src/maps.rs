@@ -23,6 +23,8 @@ pub mod port {
     pub const ASKED: u8 = 1 << 0;
     /// It was refused to somebody: streamed is who binds or connects from it, but not what a listener accepts.
     pub const REFUSED: u8 = 1 << 1;
+    /// A call failed that asked for it: one that succeeds may be the end of the same story.
+    pub const FAILED: u8 = 1 << 2;
 }
 
 /// Bits of the `SWITCHES` map, which is set once it is known what could be attached.

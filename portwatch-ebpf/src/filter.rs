@@ -5,23 +5,24 @@ use portwatch_common::{
 };
 
 use crate::{
-    globals::config,
+    globals::{config, offset},
     port,
+    read::read,
     sock::{self, IPPROTO_MPTCP, IPPROTO_TCP, IPPROTO_UDP},
 };
 
-/// True if an attempt is left out because it succeeded, whatever else is known of it.
+/// True if an attempt on `sk` is left out because it succeeded, whatever else is known of it. One on a port that was
+/// asked for in vain before is not: user space must see how that ended.
 #[inline(always)]
-pub fn leaves_out_success(attempt: &Attempt) -> bool {
-    config!(failures_only) != 0 && attempt.errno == 0
+pub fn leaves_out_success(attempt: &Attempt, sk: u64) -> bool {
+    config!(failures_only) != 0
+        && attempt.errno == 0
+        && !port::has(read(sk, offset!(skc_num)), bit::FAILED)
 }
 
-/// True if no filter leaves the attempt out.
+/// True if no other filter leaves the attempt out.
 #[inline(always)]
 pub fn wanted(attempt: &Attempt) -> bool {
-    if leaves_out_success(attempt) {
-        return false;
-    }
     let filter_tgid = config!(filter_tgid);
     if filter_tgid != 0 && filter_tgid != attempt.task.tgid {
         return false;

@@ -49,12 +49,13 @@ pub fn is_watched(port: u16) -> bool {
     port != 0 && has(port, bit::ASKED | bit::REFUSED)
 }
 
-/// Watches a port from now on, because it was refused to somebody.
+/// Sets bits of a port ([`bit`]).
 #[inline(always)]
-pub fn watch(port: u16) {
+pub fn mark(port: u16, bits: u8) {
     if let Some(byte) = byte(port) {
-        // SAFETY: a valid map value. A byte of its own for each port: two CPUs that set the same one agree.
-        unsafe { *byte |= bit::REFUSED };
+        // SAFETY: a valid map value. A byte of its own for each port: two CPUs that set the same bits agree, and what one
+        // of them undoes for the other is set again by the next failure.
+        unsafe { *byte |= bits };
     }
 }
 

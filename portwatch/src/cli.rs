@@ -77,6 +77,9 @@ pub struct TraceArgs {
     /// Only attempts that fail.
     #[arg(long)]
     pub failures: bool,
+    /// In text, show every attempt in full, also a retry that fails as the one before did (JSON always has them all).
+    #[arg(long)]
+    pub every: bool,
     /// How records are written [default: text on standard output, json in a file].
     #[arg(long, value_enum)]
     pub format: Option<FormatArg>,

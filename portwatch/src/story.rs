@@ -4,6 +4,8 @@
 
 mod attempt;
 mod blocker;
+mod episode;
+mod freed;
 mod keeper;
 mod lineage;
 mod port;
@@ -50,6 +52,11 @@ pub struct Story<S> {
     /// It is told when a `TIME_WAIT` begins.
     sees_time_waits: bool,
     failures: BTreeMap<Cause, u64>,
+    /// Successes that were taken in for the end of a story alone, and told nobody anything.
+    untold: u64,
+    doubts: episode::Doubts,
+    /// When stories of failures are looked through next.
+    episodes_due_ns: u64,
     tracing: attempt::Tracing,
 }
 
@@ -67,6 +74,9 @@ impl<S: Surroundings> Story<S> {
             suspended_ns,
             sees_time_waits: false,
             failures: BTreeMap::new(),
+            untold: 0,
+            doubts: episode::Doubts::default(),
+            episodes_due_ns: 0,
             tracing: attempt::Tracing::default(),
         }
     }
@@ -93,11 +103,18 @@ impl<S: Surroundings> Story<S> {
         &self.failures
     }
 
+    /// Attempts so far that the kernel side has handed over, and that the filter for failures leaves out all the same.
+    #[must_use]
+    pub const fn untold(&self) -> u64 {
+        self.untold
+    }
+
     /// What was dropped for room so far, by kind.
     #[must_use]
     pub fn evicted(&self) -> BTreeMap<String, u64> {
         BTreeMap::from([
             ("lineages".to_owned(), self.world.lineages.evicted()),
+            ("episodes".to_owned(), self.world.episodes.evicted()),
             ("processes".to_owned(), self.world.processes.evicted()),
             ("sockets".to_owned(), self.world.sockets.evicted()),
             ("time_waits".to_owned(), self.world.time_waits.evicted()),
@@ -142,8 +159,14 @@ impl<S: Surroundings> Story<S> {
     /// Wraps a body, at a time of the kernel's clock.
     pub fn record(&mut self, boot_ns: u64, body: Body) -> Record {
         self.tracing.heed(boot_ns, &body);
+        if let Body::Lost(lost) = &body
+            && episode::HIDE_ENDS.contains(&lost.kind.as_str())
+        {
+            self.doubts.lost_ns = Some(boot_ns);
+        }
         if let Body::Start(start) = &body {
             self.sees_time_waits = start.hooks.contains_key(time_wait::CAPABILITY);
+            self.doubts.failures_only = start.filters.failures;
         }
         self.seq += 1;
         Record {
@@ -173,11 +196,27 @@ impl<S: Surroundings> Story<S> {
         let mut attempt = self.describe(raw);
         if raw.errno != 0 {
             attempt.process.ancestors = self.ancestors(&attempt.process);
-            attempt.failure = Some(self.failure(raw, walk));
+            let mut failure = self.failure(raw, walk);
+            failure.released = self.released_during(raw, &attempt);
+            attempt.failure = Some(failure);
             verdict::judge(&mut attempt);
             self.count(&attempt);
+            let episode = self.failed(raw, walk, &attempt);
+            if let Some(failure) = &mut attempt.failure {
+                failure.episode = episode;
+            }
+        }
+        let ended = (raw.errno == 0)
+            .then(|| self.succeeded(raw, &attempt))
+            .flatten();
+        if raw.errno == 0 && ended.is_none() && self.doubts.failures_only {
+            self.untold += 1;
+            return;
         }
         self.tell(raw.header.boot_ns, Body::Attempt(Box::new(attempt)));
+        if let Some(episode) = ended {
+            self.tell(raw.header.boot_ns, Body::Episode(Box::new(episode)));
+        }
     }
 
     fn count(&mut self, attempt: &Attempt) {

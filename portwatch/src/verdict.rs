@@ -15,6 +15,7 @@
 
 mod case;
 mod cause;
+mod identity;
 mod inherited;
 mod kept;
 mod kind;
@@ -33,4 +34,6 @@ mod testing;
 mod unix;
 mod wording;
 
+pub use case::overlaps;
 pub use cause::judge;
+pub use identity::Identity;

@@ -1,12 +1,16 @@
 //! What has been seen so far. Pure, bounded, and what is dropped for room is counted.
 
+pub mod episodes;
 pub mod lineages;
 pub mod processes;
+pub mod releases;
 pub mod sockets;
 pub mod time_waits;
 
+pub use episodes::Episodes;
 pub use lineages::Lineages;
 pub use processes::Processes;
+pub use releases::Releases;
 pub use sockets::Sockets;
 pub use time_waits::TimeWaits;
 
@@ -21,4 +25,8 @@ pub struct World {
     pub sockets: Sockets,
     /// `TIME_WAIT`s that last.
     pub time_waits: TimeWaits,
+    /// Stories of failures that have not ended.
+    pub episodes: Episodes,
+    /// Sockets that have just given their ports back.
+    pub releases: Releases,
 }

@@ -1,6 +1,7 @@
 //! Compares what portwatch recorded with the truth.
 
 mod changes;
+mod episodes;
 mod holding;
 mod means;
 
@@ -34,6 +35,7 @@ pub fn compare(truth: &Truth, log: &[Value], first: usize) -> Vec<String> {
     };
     let pids: BTreeSet<u32> = expected().map(|entry| entry.binder.pid).collect();
     let mut problems = changes::compare(&truth.changes, log, first);
+    problems.extend(episodes::compare(&truth.episodes, log, first));
     for pid in pids {
         let of_pid: Vec<&Expected> = expected().filter(|entry| entry.binder.pid == pid).collect();
         let recorded = attempts_of(records, pid);

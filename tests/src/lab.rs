@@ -33,7 +33,7 @@ use crate::{
     agent,
     harness::patience,
     ports::Claim,
-    truth::{Binder, Change, Expected, Failure, Truth},
+    truth::{Binder, Change, Episode, Expected, Failure, Truth},
 };
 
 /// How a scenario keeps in step with whoever watches it.
@@ -68,6 +68,7 @@ pub enum Stop {
 pub struct Lab {
     ledger: RefCell<Vec<Expected>>,
     changes: RefCell<Vec<Change>>,
+    episodes: RefCell<Vec<Episode>>,
     claims: RefCell<Vec<Claim>>,
     programs: TempDir,
     pace: Pace,
@@ -116,6 +117,7 @@ impl Lab {
         let lab = Self {
             ledger: RefCell::default(),
             changes: RefCell::default(),
+            episodes: RefCell::default(),
             claims: RefCell::default(),
             programs: directory_for_programs()?,
             pace,
@@ -134,6 +136,7 @@ impl Lab {
             skipped,
             expect: lab.ledger.into_inner(),
             changes: lab.changes.into_inner(),
+            episodes: lab.episodes.into_inner(),
         })
     }
 
@@ -227,6 +230,11 @@ impl Lab {
         } else {
             Ok(())
         }
+    }
+
+    /// This story must be told.
+    pub fn episode(&self, episode: Episode) {
+        self.episodes.borrow_mut().push(episode);
     }
 
     /// Whether portwatch has been there from now on only, if this is before the checkpoint.

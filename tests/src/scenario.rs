@@ -3,6 +3,7 @@
 mod address;
 mod binder;
 mod connection;
+mod episode;
 mod inherited;
 mod keeping;
 mod listener;
@@ -68,6 +69,7 @@ impl Scenario {
                 skipped,
                 expect: Vec::new(),
                 changes: Vec::new(),
+                episodes: Vec::new(),
             });
         }
         Lab::play(self.name, pace, self.script)
@@ -91,6 +93,7 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         unix::SCENARIOS,
         keeping::SCENARIOS,
         watched::SCENARIOS,
+        episode::SCENARIOS,
     ]
     .into_iter()
     .flatten()

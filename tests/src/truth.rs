@@ -15,6 +15,27 @@ pub struct Truth {
     pub expect: Vec<Expected>,
     /// What became of the watched ports that it used, in order.
     pub changes: Vec<Change>,
+    /// Stories of failures, those that must be told at least.
+    pub episodes: Vec<Episode>,
+}
+
+/// Failures of one program at one port, and how that ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Episode {
+    /// Process that tried last.
+    pub pid: u32,
+    /// The port.
+    pub port: u16,
+    /// `bound`, `gave_up`, `open`.
+    pub outcome: String,
+    /// Failures, and the success if there was one.
+    pub attempts: u64,
+    /// Processes that tried.
+    pub processes: u64,
+    /// Causes, the owner of the socket that was in the way, and failures, in sequence.
+    pub by: Vec<(String, Option<u32>, u64)>,
+    /// What made the port free.
+    pub freed: Option<String>,
 }
 
 /// A bind or listen that has ended.

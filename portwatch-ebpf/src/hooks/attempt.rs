@@ -14,6 +14,7 @@ use portwatch_common::{
         port::{action, how},
         socket::Socket,
     },
+    maps::port as bit,
 };
 
 use super::inflight::{self, Call};
@@ -171,11 +172,12 @@ pub extern "C" fn compose(context: u32, sk: u64) -> u32 {
     attempt.netns = Netns::NONE;
     work.net = 0;
     let net = task::fill(&mut attempt.task);
+    let untold = filter::leaves_out_success(attempt, sk);
     let known = Known {
         socket: work.socket,
         net,
         netns: attempt.task.netns,
-        untold: filter::leaves_out_success(attempt),
+        untold,
     };
     // SAFETY: the buffer is a map value of that length.
     match unsafe { Common::copy(sk, work.common.as_mut_ptr()) } {
@@ -193,10 +195,16 @@ pub extern "C" fn compose(context: u32, sk: u64) -> u32 {
     let mut what = 0;
     if attempt.errno == 0 {
         what = remember(attempt);
-    } else if attempt.errno == EADDRINUSE && attempt.requested.port != 0 {
-        port::watch(attempt.requested.port);
+    } else if attempt.requested.port != 0 {
+        // What was refused is watched, too.
+        let bits = if attempt.errno == EADDRINUSE {
+            bit::FAILED | bit::REFUSED
+        } else {
+            bit::FAILED
+        };
+        port::mark(attempt.requested.port, bits);
     }
-    if !filter::wanted(attempt) {
+    if untold || !filter::wanted(attempt) {
         emit::count(Counter::Filtered);
         return what;
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    episode::Freed,
     holding::{Inheritance, KeptBy, OnBehalfOf, UnixName},
     number::Big,
     process::{Holder, Owner, Process},
@@ -178,6 +179,9 @@ pub struct Failure {
     /// Of the unix family, refused with `EADDRINUSE`: who has the name.
     #[serde(default)]
     pub unix: Option<UnixName>,
+    /// A socket that overlaps with what was asked for, and gave its port back while the call was under way.
+    #[serde(default)]
+    pub released: Option<Freed>,
     /// `None` for an errno that says everything by itself.
     pub verdict: Option<Verdict>,
     /// The story that this failure belongs to.

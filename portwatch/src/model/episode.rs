@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{process::Process, socket::Proto, verdict::Cause};
+use super::{
+    attempt::Failure,
+    process::Process,
+    socket::{Address, Proto},
+    verdict::Cause,
+};
 
 /// How a story ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -10,9 +15,9 @@ use super::{process::Process, socket::Proto, verdict::Cause};
 pub enum Outcome {
     /// It got the address.
     Bound,
-    /// Its last process has ended, and nobody of the same program has tried again.
+    /// It has not tried again: its last process has ended, or has not tried for long.
     GaveUp,
-    /// It may try again.
+    /// It may try again, or its end could not be seen.
     Open,
 }
 
@@ -49,7 +54,7 @@ pub struct Episode {
     pub last: String,
     /// Failures, and the success if there was one.
     pub attempts: u64,
-    /// Different processes that tried.
+    /// Different processes that tried: at least so many.
     pub processes: u64,
     /// How it ended.
     pub outcome: Outcome,
@@ -70,7 +75,7 @@ pub struct Segment {
     pub cause: Option<Cause>,
     /// Whose socket it was; `None` where nobody can be named.
     pub owner: Option<Process>,
-    /// How long: from its first failure to the next one that has another cause, or to the end.
+    /// How long: from its first failure to the next one that has another cause or owner, or to the last attempt.
     pub ms: u64,
     /// Failures.
     pub attempts: u64,
@@ -85,6 +90,27 @@ pub struct Freed {
     pub time: String,
     /// Whose socket it was.
     pub owner: Option<Process>,
+    /// Where it was bound.
+    pub local: Address,
+    /// Where it was connected.
+    pub remote: Option<Address>,
+}
+
+impl Failure {
+    /// Whose socket was in the way: that of the primary blocker, or what is known to have had the address.
+    #[must_use]
+    pub fn in_the_way(&self) -> Option<&Process> {
+        if let Some(primary) = self.blockers.iter().find(|blocker| blocker.primary) {
+            let owner = primary.owner.as_ref().map(|owner| &owner.process);
+            return owner.or_else(|| Some(&primary.holders.first()?.process));
+        }
+        if self.verdict.as_ref().map(|verdict| verdict.cause) == Some(Cause::ReleasedJustNow) {
+            return self.released.as_ref()?.owner.as_ref();
+        }
+        let sockets = &self.unix.as_ref()?.sockets;
+        let mut holders = sockets.iter().flat_map(|socket| &socket.holders);
+        Some(&holders.next()?.process)
+    }
 }
 
 /// What happens to a socket that was in the way.
@@ -93,7 +119,7 @@ pub struct Freed {
 pub enum FreedHow {
     /// Its process ended.
     Exited,
-    /// It was closed; its process lives, or its end was not seen.
+    /// It was closed by a process that lives on, or whose end was not seen.
     Closed,
     /// Its `TIME_WAIT` was over.
     TimeWaitOver,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     attempt::{Attempt, Blocker, BlockerCounts, Facts, Failure, Op, SocketId},
+    episode::{Episode, Freed, FreedHow, Outcome, Segment},
     number::Big,
     port::{self, Port},
     process::{Container, Holder, Owner, Process, Source},
@@ -249,6 +250,7 @@ pub(crate) fn conflict(blockers: Vec<Blocker>, verdict: Option<Verdict>) -> Atte
             verdict,
             episode: None,
             unix: None,
+            released: None,
         }),
         ..attempt()
     }
@@ -267,6 +269,7 @@ pub(crate) fn refused(result: &str, errno: u32, verdict: Option<Verdict>) -> Att
             verdict,
             episode: None,
             unix: None,
+            released: None,
         }),
         ..attempt()
     }
@@ -375,4 +378,54 @@ pub(crate) fn of_port(port: Port) -> Record {
 
 pub(crate) fn of_time_wait(time_wait: TimeWait) -> Record {
     record(5, Body::TimeWait(Box::new(time_wait)))
+}
+
+/// A failure of the story `episode`.
+pub(crate) fn retried(attempt: Attempt, episode: u64) -> Attempt {
+    let failure = attempt.failure.map(|failure| Failure {
+        episode: Some(episode),
+        ..failure
+    });
+    Attempt { failure, ..attempt }
+}
+
+/// A story that ended well: a server had the port, and then its `TIME_WAIT`.
+pub(crate) fn story() -> Episode {
+    let server = process("python3", 3977);
+    let spell = |cause, ms, attempts| Segment {
+        cause: Some(cause),
+        owner: Some(server.clone()),
+        ms,
+        attempts,
+    };
+    Episode {
+        id: 1,
+        process: process("node", 4182),
+        proto: Proto::Tcp,
+        addr: Some("0.0.0.0".to_owned()),
+        port: Some(8080),
+        netns: Some(4_026_531_840),
+        first: "2026-11-21T12:02:39.918000000Z".to_owned(),
+        last: "2026-11-21T12:03:41.118000000Z".to_owned(),
+        attempts: 62,
+        processes: 1,
+        outcome: Outcome::Bound,
+        blocked_ms: 61_200,
+        by: vec![
+            spell(Cause::LiveListener, 12_000, 12),
+            spell(Cause::TimeWait, 49_200, 49),
+        ],
+        by_omitted: 0,
+        freed_by: Some(Freed {
+            how: FreedHow::TimeWaitOver,
+            time: "2026-11-21T12:03:41.002000000Z".to_owned(),
+            owner: Some(server),
+            local: address("10.0.0.1", 8080),
+            remote: Some(address("10.0.0.9", 51_234)),
+        }),
+    }
+}
+
+pub(crate) fn of_story(episode: Episode) -> Record {
+    record(6, Body::Episode(Box::new(episode)))
 }

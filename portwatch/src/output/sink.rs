@@ -264,7 +264,7 @@ impl Sink {
             }
         }
         if let Format::Text(text) = &mut self.format {
-            text.forget_date();
+            text.forget();
         }
     }
 }

@@ -4,7 +4,9 @@
 //! function of the records and the time zone: a log replayed later shows what the terminal showed.
 
 mod attempt;
+mod episode;
 mod failure;
+mod fold;
 mod holding;
 mod keeping;
 mod port;
@@ -16,6 +18,7 @@ use std::io::{self, Write};
 
 use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
 
+use self::fold::{Folds, Shown};
 use super::{escape::escape, theme::Theme};
 use crate::model::{
     number::Big,
@@ -29,17 +32,28 @@ pub struct Text {
     zone: TimeZone,
     /// The local date of what was rendered last: lines show the time of day alone.
     day: Option<Date>,
+    /// `None` to show every attempt in full.
+    folds: Option<Folds>,
 }
 
 impl Text {
-    /// Text in these colours, with times of this zone.
+    /// Text in these colours, with times of this zone. Retries that fail as before are left out, but for a line now and
+    /// then.
     #[must_use]
-    pub const fn new(theme: Theme, zone: TimeZone) -> Self {
+    pub fn new(theme: Theme, zone: TimeZone) -> Self {
         Self {
             theme,
             zone,
             day: None,
+            folds: Some(Folds::default()),
         }
+    }
+
+    /// The same, with every attempt in full.
+    #[must_use]
+    pub fn with_every_attempt(mut self) -> Self {
+        self.folds = None;
+        self
     }
 
     /// Writes the lines of one record, each with its newline.
@@ -53,22 +67,44 @@ impl Text {
             self.day = moment.local.as_ref().map(Zoned::date);
             return self.start(start, &moment, out);
         }
+        let shown = self.shown(record);
+        if shown == Shown::Nothing {
+            return Ok(());
+        }
         self.date_line(&moment, out)?;
         match &record.body {
             Body::Start(_) => Ok(()),
-            Body::Attempt(attempt) => self.attempt(attempt, &moment, out),
+            Body::Attempt(attempt) => self.attempt(attempt, &shown, &moment, out),
             Body::Port(port) => self.port(port, &moment, out),
             Body::TimeWait(time_wait) => self.time_wait(time_wait, &moment, out),
-            // Told by the attempts themselves, until there is more to tell.
-            Body::Episode(_) => Ok(()),
+            Body::Episode(episode) => self.episode(episode, &moment, out),
             Body::Lost(lost) => self.lost(lost, &moment, out),
             Body::Stop(stop) => self.stop(stop, &moment, out),
         }
     }
 
-    /// Forgets the date, so that the next line is preceded by it: what was rendered last has not been written.
-    pub fn forget_date(&mut self) {
+    /// Forgets what was rendered last, because it has not been written: the next line is preceded by the date, and the
+    /// next failure is shown in full.
+    pub fn forget(&mut self) {
         self.day = None;
+        if let Some(folds) = &mut self.folds {
+            folds.forget_all();
+        }
+    }
+
+    fn shown(&mut self, record: &Record) -> Shown {
+        let Some(folds) = &mut self.folds else {
+            return Shown::Full;
+        };
+        match &record.body {
+            Body::Attempt(attempt) => folds.heed(attempt, record.boot_ns.0),
+            Body::Episode(episode) => {
+                folds.forget(episode.id);
+                let is_told = episode::is_told(episode);
+                if is_told { Shown::Full } else { Shown::Nothing }
+            }
+            _ => Shown::Full,
+        }
     }
 
     fn moment<'a>(&self, record: &'a Record) -> Moment<'a> {

@@ -52,6 +52,7 @@ impl<S: Surroundings> Story<S> {
             verdict: None,
             episode: None,
             unix: self.unix_name(raw),
+            released: None,
         }
     }
 

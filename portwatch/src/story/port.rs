@@ -36,6 +36,9 @@ impl<S: Surroundings> Story<S> {
         let Some(action) = action_of(raw.action) else {
             return;
         };
+        if action == Action::Released {
+            self.released(raw);
+        }
         let reason = match action {
             Action::Taken => None,
             Action::Released => self.reason(raw, connection.as_ref()),

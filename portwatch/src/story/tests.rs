@@ -27,6 +27,7 @@ use crate::{
     },
 };
 
+mod episodes;
 mod lineages;
 mod ports;
 mod stages;

@@ -79,7 +79,7 @@ impl End {
 }
 
 impl<S: Surroundings> Story<S> {
-    /// Looks at `TIME_WAIT`s whose time is over, and gives what is to be told of them. To be called regularly;
+    /// Looks at `TIME_WAIT`s whose time is over and at stories that nobody goes on with, and gives what is to be told of them. To be called regularly;
     /// `now_boot_ns` is `CLOCK_BOOTTIME`.
     pub fn tick(&mut self, now_boot_ns: u64) -> Drain<'_, Record> {
         self.heed_suspension();
@@ -90,6 +90,7 @@ impl<S: Surroundings> Story<S> {
             }
             self.look_at(&due, now_boot_ns);
         }
+        self.give_up(now_boot_ns);
         self.told.drain(..)
     }
 
@@ -225,6 +226,7 @@ impl<S: Surroundings> Story<S> {
         since_boot_ns: Option<u64>,
         inferred: bool,
     ) {
+        self.time_wait_over(live, boot_ns, inferred);
         let body = TimeWait {
             expires_in_ms: None,
             lasted_ms: since_boot_ns.map(|since| boot_ns.saturating_sub(since) / 1_000_000),
@@ -277,6 +279,7 @@ impl<S: Surroundings> Story<S> {
         let more = suspended.saturating_sub(self.suspended_ns);
         if more > SUSPENSION_NS {
             self.world.time_waits.postpone(more);
+            self.world.episodes.postpone(more);
             self.suspended_ns = suspended;
         }
     }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::model::{
     attempt::{Attempt, Blocker, BlockerCounts, Failure, Op},
+    episode::Freed,
     socket::{Address, Side, SocketOption, State},
     verdict::Certainty,
 };
@@ -12,7 +13,7 @@ use super::{
     kind::{self, Kind},
     primary,
     reach::Reach,
-    rule::{Call, Port, Transport},
+    rule::{self, Call, Port, Transport},
 };
 
 /// A refused attempt whose blockers have been ruled and sorted.
@@ -29,6 +30,8 @@ pub(super) struct Case<'a> {
     pub(super) partial: bool,
     /// Nothing had the port any more when the table was walked.
     pub(super) free_again: bool,
+    /// What gave its port back during the call.
+    released: Option<&'a Freed>,
 }
 
 /// A blocker, and what the rule sees of it.
@@ -77,6 +80,7 @@ impl<'a> Case<'a> {
                     .blockers
                     .iter()
                     .all(|blocker| blocker.kernel_refused),
+            released: failure.released.as_ref(),
         }
     }
 
@@ -97,6 +101,7 @@ impl<'a> Case<'a> {
             walked: self.walked,
             partial: self.partial,
             free_again: self.free_again,
+            released: self.released,
         }
     }
 
@@ -113,6 +118,15 @@ impl<'a> Case<'a> {
             && self
                 .primary()
                 .is_some_and(|primary| primary.blocker.certainty == Certainty::Exact)
+    }
+
+    /// What gave its port back during the call, where nothing else is left that can have refused it.
+    pub(super) fn gone(&self) -> Option<&'a Freed> {
+        let nothing_else = self.walked
+            && !self.partial
+            && self.uncleared().next().is_none()
+            && !self.others.iter().any(|other| other.blocker.kernel_refused);
+        self.released.filter(|_| nothing_else)
     }
 
     /// The blockers that refused the attempt.
@@ -181,6 +195,23 @@ pub(super) fn asked(attempt: &Attempt, transport: Transport) -> Option<(Call, Si
         state,
     };
     Some((Call { transport, port }, side))
+}
+
+/// True if a TCP or UDP socket at `local` (`device`: index of the interface it is bound to, 0 for none) overlaps with what an
+/// attempt asked for, whatever their options.
+#[must_use]
+pub fn overlaps(attempt: &Attempt, local: Address, v6only: bool, device: u32) -> bool {
+    let asked = Transport::of(attempt.proto).and_then(|transport| asked(attempt, transport));
+    asked.is_some_and(|(_, binder)| {
+        let existing = Side {
+            addr: local.addr,
+            v6only,
+            device,
+            ..binder.clone()
+        };
+        let devices_meet = binder.device == 0 || device == 0 || binder.device == device;
+        devices_meet && rule::overlap(&binder, &existing)
+    })
 }
 
 /// A blocker as the rule takes it.

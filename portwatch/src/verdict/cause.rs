@@ -95,6 +95,7 @@ fn unknown(why: &str) -> Verdict {
 fn confidence(case: &Case<'_>) -> Certainty {
     match case.primary() {
         Some(primary) => primary.blocker.certainty,
+        None if case.gone().is_some() && case.call.port == Port::Explicit => Certainty::Inferred,
         None if case.walked => Certainty::Walked,
         None => Certainty::Inferred,
     }
@@ -106,7 +107,10 @@ fn causes(case: &Case<'_>) -> Vec<Cause> {
         return vec![Cause::EphemeralExhausted];
     }
     let Some(primary) = case.primary() else {
-        return vec![Cause::Unknown];
+        return vec![match case.gone() {
+            Some(_) => Cause::ReleasedJustNow,
+            None => Cause::Unknown,
+        }];
     };
     let mut causes = of(case, primary);
     if case.is_released() {

@@ -61,7 +61,7 @@ pub(super) struct Counterfactual(Vec<Change>);
 /// `causes` are those that hold, the one to act on first.
 pub(super) fn of(case: &Case<'_>, causes: &[Cause]) -> (Vec<String>, Vec<String>) {
     let mut remedies = order::without_the_rule(case, causes);
-    if case.is_released() {
+    if causes.first() == Some(&Cause::ReleasedJustNow) {
         remedies.push(order::again(case));
     } else {
         let now = by_relevance(counterfactuals(case), causes);

@@ -168,16 +168,21 @@ fn one_program<'a>(caller: &Process, other: &'a Process, related: bool) -> Optio
 
 /// A relative path is one file only in one directory. That is not recorded; one control group is the nearest sign.
 fn names_one_file(operand: &str, caller: &Process, other: &Process) -> bool {
-    operand.starts_with('/') || (caller.cgroup.is_some() && caller.cgroup == other.cgroup)
+    names_a_file_by_itself(operand) || (caller.cgroup.is_some() && caller.cgroup == other.cgroup)
+}
+
+/// True for a path that is one file wherever it is named.
+pub(super) fn names_a_file_by_itself(operand: &str) -> bool {
+    operand.starts_with('/')
 }
 
 /// The executable, be it replaced on the disk since it was started.
-fn exe(process: &Process) -> Option<&str> {
+pub(super) fn exe(process: &Process) -> Option<&str> {
     let exe = process.exe.as_deref()?;
     Some(exe.strip_suffix(" (deleted)").unwrap_or(exe))
 }
 
-fn container_id(process: &Process) -> Option<&str> {
+pub(super) fn container_id(process: &Process) -> Option<&str> {
     process
         .container
         .as_ref()

@@ -56,6 +56,7 @@ pub(crate) fn bind(addr: &str, port: u16, options: &[SocketOption]) -> Attempt {
             verdict: None,
             episode: None,
             unix: None,
+            released: None,
         }),
         netns_cookie: None,
         netns_name: None,

@@ -60,8 +60,13 @@ impl Processes {
         }
     }
 
-    /// Remembers a process, in place of what was known of it.
+    /// Remembers a process, in place of what was known of it. One that has ended stays as it was: what is recorded while it
+    /// closes its sockets knows less of it.
     pub fn insert(&mut self, key: Key, process: Process) {
+        let known = self.known.get(&key);
+        if known.is_some_and(|known| known.exited_boot_ns.is_some()) {
+            return;
+        }
         let known = Known {
             process,
             exited_boot_ns: None,
@@ -133,6 +138,20 @@ mod tests {
                 .unwrap()
                 .exited_boot_ns,
             None
+        );
+    }
+
+    #[test]
+    fn what_has_ended_stays_so() {
+        let mut processes = Processes::default();
+        let key = Key::new(7, 1_000_000_000);
+        processes.insert(key, named("whole"));
+        processes.exited(key, 5);
+        processes.insert(key, named("closing"));
+        let known = processes.get(key).unwrap();
+        assert_eq!(
+            (known.process.comm.as_str(), known.exited_boot_ns),
+            ("whole", Some(5))
         );
     }
 

@@ -37,6 +37,11 @@ impl Way {
     }
 }
 
+/// Whether the function of the kernel tells that gives ports back.
+pub(super) fn are_ports_told(log: &[Value]) -> bool {
+    Way::of(log, "ports") == Way::Told
+}
+
 /// Which of these changes portwatch can tell at all, and how.
 #[derive(Clone, Copy)]
 struct Means {

@@ -41,7 +41,14 @@ pub(super) fn sink(args: &TraceArgs) -> Result<Sink> {
     };
     let format = match args.format.unwrap_or(default) {
         FormatArg::Json => Format::Json,
-        FormatArg::Text => Format::Text(Text::new(theme(args), TimeZone::system())),
+        FormatArg::Text => {
+            let text = Text::new(theme(args), TimeZone::system());
+            Format::Text(if args.every {
+                text.with_every_attempt()
+            } else {
+                text
+            })
+        }
     };
     match &args.output {
         Some(path) => {

@@ -187,11 +187,20 @@ impl Teller {
     }
 
     fn finish(&mut self, totals: &Totals, missed: Option<u64>) -> Stop {
+        if self.outlet.is_full() {
+            // What came after that has not been read.
+            self.story.doubt();
+        }
+        for record in self.story.finish(boot_now().unwrap_or(0)) {
+            self.outlet.write(&record);
+        }
+        let untold = self.story.untold();
         let stop = Stop {
             seen: totals.get(Counter::Seen),
-            submitted: totals.get(Counter::Submitted),
+            // What the kernel side hands over for the end of a story, and is no such end, is left out here.
+            submitted: totals.get(Counter::Submitted).saturating_sub(untold),
             lost: totals.get(Counter::Lost),
-            filtered: totals.get(Counter::Filtered),
+            filtered: totals.get(Counter::Filtered) + untold,
             missed,
             failures: self.story.failures().clone(),
             evicted: {

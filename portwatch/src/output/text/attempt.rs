@@ -6,7 +6,7 @@ use std::{
     net::IpAddr,
 };
 
-use super::{Moment, Text, who::Who};
+use super::{Moment, Text, episode::still, fold::Shown, who::Who};
 use crate::{
     model::{
         attempt::Attempt,
@@ -27,6 +27,7 @@ impl Text {
     pub(super) fn attempt(
         &self,
         attempt: &Attempt,
+        shown: &Shown,
         moment: &Moment<'_>,
         out: &mut impl Write,
     ) -> io::Result<()> {
@@ -60,18 +61,22 @@ impl Text {
                 theme: Theme::plain(),
             }
         );
+        let still = match (shown, &attempt.failure) {
+            (Shown::Still { attempts, ns }, Some(failure)) => still(failure, *attempts, *ns),
+            _ => String::new(),
+        };
         writeln!(
             out,
             "{faint}{moment}{faint:#}  {call:<CALL_COLUMNS$} \
-             {address}{requested}{address:#}{address_gap}  {kernel}{who}{who_gap}  {style}{result}{style:#}",
+             {address}{requested}{address:#}{address_gap}  {kernel}{who}{who_gap}  {style}{result}{style:#}{still}",
             address_gap = Gap(ADDRESS_COLUMNS, &requested),
             who = Who { process, theme },
             who_gap = Gap(PROCESS_COLUMNS, &plain),
             result = escape(result),
         )?;
         match &attempt.failure {
-            Some(failure) => self.failure(attempt, failure, moment, out),
-            None => Ok(()),
+            Some(failure) if *shown == Shown::Full => self.failure(attempt, failure, moment, out),
+            _ => Ok(()),
         }
     }
 }
@@ -86,23 +91,10 @@ fn requested(attempt: &Attempt) -> String {
         device,
         ..
     } = attempt;
+    let requested = place(*proto, addr.as_deref(), *port);
     if *proto == Proto::Unix {
-        return match addr.as_deref() {
-            None => "?".to_owned(),
-            // unix(7): with the family alone, the kernel makes a name up.
-            Some("") => "(any)".to_owned(),
-            Some(path) => quoted(path).to_string(),
-        };
+        return requested;
     }
-    let requested = match (addr.as_deref(), port) {
-        (None, None) => "?".to_owned(),
-        (None, Some(port)) => format!("?:{port}"),
-        (Some(addr), None) => quoted(addr).to_string(),
-        (Some(addr), &Some(port)) => match addr.parse::<IpAddr>() {
-            Ok(addr) => Address { addr, port }.to_string(),
-            Err(_) => format!("{}:{port}", quoted(addr)),
-        },
-    };
     let device = device
         .as_deref()
         .map(|device| format!("%{}", quoted(device)));
@@ -114,6 +106,27 @@ fn requested(attempt: &Attempt) -> String {
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// An address and port, or a path.
+pub(super) fn place(proto: Proto, addr: Option<&str>, port: Option<u16>) -> String {
+    if proto == Proto::Unix {
+        return match addr {
+            None => "?".to_owned(),
+            // unix(7): with the family alone, the kernel makes a name up.
+            Some("") => "(any)".to_owned(),
+            Some(path) => quoted(path).to_string(),
+        };
+    }
+    match (addr, port) {
+        (None, None) => "?".to_owned(),
+        (None, Some(port)) => format!("?:{port}"),
+        (Some(addr), None) => quoted(addr).to_string(),
+        (Some(addr), Some(port)) => match addr.parse::<IpAddr>() {
+            Ok(addr) => Address { addr, port }.to_string(),
+            Err(_) => format!("{}:{port}", quoted(addr)),
+        },
+    }
 }
 
 /// Spaces that fill `text` up to a column: `{:<}` would count the colours too.

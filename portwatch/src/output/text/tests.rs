@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod attempts;
+mod episodes;
 mod failures;
 mod frame;
 mod holding;

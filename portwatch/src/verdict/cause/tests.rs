@@ -15,6 +15,7 @@ use crate::{
 
 mod connections;
 mod exact;
+mod released;
 mod sockets;
 mod whole;
 

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use crate::model::{
     attempt::Blocker,
+    episode::{Freed, FreedHow},
     socket::State,
     verdict::{Cause, Clause},
 };
@@ -23,7 +24,7 @@ pub(in crate::verdict) fn summary(case: &Case<'_>, cause: Cause) -> String {
         return exhausted(case);
     }
     let Some(primary) = case.primary() else {
-        return not_found(case);
+        return case.gone().map_or_else(|| not_found(case), gone);
     };
     if cause == Cause::ReleasedJustNow {
         return released(primary);
@@ -57,6 +58,28 @@ fn released(other: &Other<'_>) -> String {
     };
     format!(
         "{had} when the kernel refused; when its table was walked just after, no socket had the port any more"
+    )
+}
+
+/// What was seen to let go, and nothing else that had the port.
+fn gone(freed: &Freed) -> String {
+    let ends = match &freed.remote {
+        Some(remote) => format!("{} <-> {remote}", freed.local),
+        None => freed.local.to_string(),
+    };
+    let owner = freed.owner.as_ref().map(name::process);
+    let what = match (freed.how, owner) {
+        (FreedHow::TimeWaitOver, Some(owner)) => {
+            format!("the TIME_WAIT {ends}, left by {owner}, was over")
+        }
+        (FreedHow::TimeWaitOver, None) => format!("the TIME_WAIT {ends} was over"),
+        (FreedHow::Exited, Some(owner)) => format!("{owner} ended, which had {ends},"),
+        (_, Some(owner)) => format!("{owner}'s socket {ends} was closed"),
+        (_, None) => format!("the socket {ends} was closed"),
+    };
+    format!(
+        "{what} while the call was under way; when the table was walked just after, no socket that conflicts had \
+         the port any more"
     )
 }
 
