@@ -5,7 +5,10 @@
 pub mod cgroup;
 pub mod device;
 pub mod host;
+pub mod netns;
+pub mod networks;
 pub mod proc;
+pub mod socket_unit;
 pub mod user;
 
 use crate::model::process::Process;

@@ -3,7 +3,12 @@
 mod keepers;
 mod unix;
 
-use std::{collections::HashMap, fmt, io, os::unix::fs::MetadataExt};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt, io,
+    net::IpAddr,
+    os::unix::fs::MetadataExt,
+};
 
 use portwatch_common::event::{
     holder::Holder,
@@ -16,12 +21,15 @@ use crate::{
     enrich::{
         self,
         device::device_name,
+        netns,
+        networks::{self, Networks},
         proc::{read_process, started},
+        socket_unit::SocketUnits,
         user::Users,
     },
-    model::process::Process,
+    model::process::{Container, Process},
     snapshot,
-    story::{Descriptor, Keeper, Surroundings, Unheld, UnixAsked, UnixFound},
+    story::{Descriptor, Keeper, Managed, Surroundings, Unheld, UnixAsked, UnixFound},
     world::processes::Key,
 };
 
@@ -39,6 +47,9 @@ pub struct Machine {
     holders: Source,
     users: Users,
     looks: HashMap<u16, Look>,
+    netns_names: netns::Names,
+    networks: Networks,
+    socket_units: SocketUnits,
     ticks_per_second: u64,
     sees_all_processes: bool,
     unix_names: unix::Looks,
@@ -82,6 +93,9 @@ impl Machine {
             holders,
             users: Users::default(),
             looks: HashMap::new(),
+            netns_names: netns::Names::default(),
+            networks: Networks::default(),
+            socket_units: SocketUnits::default(),
             ticks_per_second: clock::ticks_per_second()?,
             sees_all_processes: sees_all_processes(),
             unix_names: unix::Looks::default(),
@@ -243,6 +257,48 @@ impl Surroundings for Machine {
 
     fn device(&mut self, index: u32, netns: u32) -> Option<String> {
         device_name(index, netns)
+    }
+
+    fn netns_name(&mut self, netns: u32, cookie: Option<u64>) -> Option<String> {
+        self.netns_names.name(netns, cookie)
+    }
+
+    fn container_at(&mut self, addr: IpAddr, port: u16, from: Option<u32>) -> Option<Container> {
+        let (inode, network) = self.networks.at(addr, from)?;
+        if let Some(container) = network.container() {
+            return Some(container);
+        }
+        // A pod: the one that serves the port is meant.
+        let serving: BTreeSet<u32> = self
+            .look(port)
+            .iter()
+            .filter(|open| open.netns == inode)
+            .map(|open| open.pid)
+            .collect();
+        self.networks.of(inode)?.container_of(&serving)
+    }
+
+    fn container_in(
+        &mut self,
+        member: Option<u32>,
+        relay: u32,
+        from: Option<u32>,
+    ) -> Option<Container> {
+        let inode = match member {
+            Some(member) => netns::of_process(member)?,
+            None => networks::opened_by(relay)?,
+        };
+        if Some(inode) == from {
+            return None;
+        }
+        self.networks.of(inode)?.container()
+    }
+
+    fn socket_unit(&mut self, pid: u32, socket: Managed) -> Option<String> {
+        // The manager that is asked is the one of the machine.
+        (pid == 1 && self.sees_all_processes)
+            .then(|| self.socket_units.unit(socket))
+            .flatten()
     }
 
     fn ticks_per_second(&self) -> u64 {

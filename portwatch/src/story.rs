@@ -3,6 +3,7 @@
 //! Pure: what has to be looked up is asked of [`Surroundings`], so that all of it is tested without root.
 
 mod attempt;
+mod behalf;
 mod blocker;
 mod episode;
 mod freed;
@@ -21,6 +22,7 @@ use std::{collections::BTreeMap, vec::Drain};
 
 use portwatch_common::event::{attempt as raw, process as raw_process};
 
+pub use behalf::Managed;
 pub use surroundings::{
     Descriptor, Keeper, Surroundings, Unheld, UnixAsked, UnixDescriptor, UnixFound,
 };

@@ -29,6 +29,7 @@ mod remedy;
 pub mod rule;
 mod same_service;
 mod stage;
+pub(crate) mod stand_in;
 #[cfg(test)]
 mod testing;
 mod unix;

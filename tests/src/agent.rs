@@ -26,8 +26,19 @@ use crate::{
 pub const SUBCOMMAND: &str = "agent";
 /// Argument that makes it a process that binds once.
 pub const ONCE: &str = "once";
+/// Environment variable that makes it an agent whose arguments are those of the program that it stands in for.
+pub const STAND_IN: &str = "PORTWATCH_STAND_IN";
 /// Option that names a descriptor which an agent has from the program it was before.
 pub const KEEP: &str = "--keep";
+
+/// Whether this process stands in for another program. What an agent executes later has the argument.
+#[must_use]
+pub fn is_stand_in() -> bool {
+    std::env::var_os(STAND_IN).is_some()
+        && std::env::args_os()
+            .nth(1)
+            .is_none_or(|first| first != SUBCOMMAND)
+}
 
 struct Agent {
     sockets: HashMap<RawFd, OwnedFd>,
@@ -84,6 +95,7 @@ impl Agent {
                 Ok(Reply::IsMiniSocket(is_mini_socket(*local, *remote)?))
             }
             Request::NewNetns => process::new_netns(),
+            Request::AddAddress(addr) => process::add_address(*addr),
             Request::JoinNetns(pid) => process::join_netns(*pid),
             Request::WriteFile(path, text) => {
                 std::fs::write(path, text).with_context(|| path.display().to_string())?;

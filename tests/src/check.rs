@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use self::means::{abilities, is_missing, passes_filter};
 pub use self::means::{hides_calls, is_traced};
-use crate::truth::{Change, Expected, Failure, Named, Primary, Truth};
+use crate::truth::{Behalf, Change, Expected, Failure, Named, Primary, Truth};
 
 /// States in which no process can reach a socket.
 const OUT_OF_REACH: &[&str] = &["time_wait", "fin_wait1", "fin_wait2", "last_ack", "closing"];
@@ -180,6 +180,11 @@ impl Difference {
         );
         if expected.proto != "unix" {
             self.same("netns", &record["netns"], &json!(expected.netns));
+            self.same(
+                "netns_name",
+                &record["netns_name"],
+                &json!(expected.netns_name),
+            );
         }
         // An io_uring request names a file, which need not have a descriptor.
         let no_fd = expected.io_uring && record["socket"]["fd"].is_null();
@@ -364,6 +369,17 @@ impl Difference {
         }
         self.owner(expected, blocker);
         self.holding(expected, blocker);
+        self.behalf(expected.on_behalf_of.as_ref(), &blocker["on_behalf_of"]);
+    }
+
+    fn behalf(&mut self, expected: Option<&Behalf>, told: &Value) {
+        let Some(expected) = expected else {
+            return self.same("on_behalf_of", told, &Value::Null);
+        };
+        self.same("role", &told["role"], &json!(expected.role));
+        self.same("target", &told["target"], &json!(expected.target));
+        let container = &told["container"]["id"];
+        self.same("container", container, &json!(expected.container));
     }
 
     fn owner(&mut self, expected: &Primary, blocker: &Value) {

@@ -3,10 +3,12 @@
 mod blame;
 mod cgroup;
 mod change;
+mod namespace;
 mod process;
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashMap,
     fmt, fs,
     io::{BufRead, Write, stdin, stdout},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
@@ -27,6 +29,7 @@ pub use self::{
     blame::Blame,
     cgroup::{Cgroup, Rule},
     change::Changed,
+    namespace::Name,
     process::{Process, Sock},
 };
 use crate::{
@@ -70,6 +73,8 @@ pub struct Lab {
     changes: RefCell<Vec<Change>>,
     episodes: RefCell<Vec<Episode>>,
     claims: RefCell<Vec<Claim>>,
+    /// Names of network namespaces, by inode.
+    names: RefCell<HashMap<u64, String>>,
     programs: TempDir,
     pace: Pace,
     passed_checkpoint: Cell<bool>,
@@ -119,6 +124,7 @@ impl Lab {
             changes: RefCell::default(),
             episodes: RefCell::default(),
             claims: RefCell::default(),
+            names: RefCell::default(),
             programs: directory_for_programs()?,
             pace,
             passed_checkpoint: Cell::new(false),
@@ -173,6 +179,11 @@ impl Lab {
         Process::start_with_pid(self, program, pid)
     }
 
+    /// Starts a process that has another program's name and arguments, and obeys the script all the same.
+    pub fn stand_in(&self, program: &str, args: &[&str]) -> Result<Process<'_>> {
+        Process::stand_in(self, program, args)
+    }
+
     /// Starts a process that binds and ends at once, and waits for its end.
     pub fn bind_once(&self, program: &str, to: SocketAddr) -> Result<Attempt<'_>> {
         let exe = self.program(program)?;
@@ -192,6 +203,7 @@ impl Lab {
             bound_port: (errno == 0).then_some(to.port()),
             options: Vec::new(),
             netns: namespace,
+            netns_name: None,
             inode: None,
             fd: None,
             io_uring: false,

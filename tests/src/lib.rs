@@ -14,6 +14,7 @@ pub mod agent;
 pub mod bench;
 pub mod check;
 pub mod crowd;
+pub mod docker;
 pub mod guest;
 pub mod harness;
 pub mod lab;

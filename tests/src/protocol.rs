@@ -2,7 +2,7 @@
 
 use std::{
     io::{IoSlice, IoSliceMut},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
     path::PathBuf,
 };
@@ -130,6 +130,8 @@ pub enum Request {
     IsMiniSocket(u16, u16),
     /// Moves to a network namespace of its own, with `lo` up.
     NewNetns,
+    /// Gives `lo` one more address.
+    AddAddress(Ipv4Addr),
     /// Moves to the network namespace of a process.
     JoinNetns(u32),
     /// Writes a file, such as a setting below `/proc/sys`.

@@ -1,6 +1,7 @@
 //! The scenarios: each makes one cause happen.
 
 mod address;
+mod behalf;
 mod binder;
 mod connection;
 mod episode;
@@ -89,6 +90,7 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         binder::SCENARIOS,
         refusal::SCENARIOS,
         namespace::SCENARIOS,
+        behalf::SCENARIOS,
         policy::SCENARIOS,
         unix::SCENARIOS,
         keeping::SCENARIOS,

@@ -59,6 +59,8 @@ pub struct Expected {
     pub options: Vec<String>,
     /// Inode of the socket's network namespace.
     pub netns: u64,
+    /// Its name.
+    pub netns_name: Option<String>,
     /// Inode of the socket, where the scenario could ask for it.
     pub inode: Option<u64>,
     /// Its descriptor, where the scenario knows it.
@@ -161,6 +163,8 @@ pub struct Primary {
     pub inherited: Option<Inherited>,
     /// The signal that its owner was sent, and the pid of who sent it.
     pub stopping: Option<(String, u32)>,
+    /// Whom its holder has it for.
+    pub on_behalf_of: Option<Behalf>,
     /// Others are in the way too, and the kernel may have refused for one of them: it stops at the first.
     pub one_of_many: bool,
 }
@@ -176,6 +180,16 @@ pub struct Inherited {
     pub to: u32,
     /// `fork` or `exec`, in order; the last one is of `to`.
     pub steps: Vec<String>,
+}
+
+/// Whom a process has a socket for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "docs/records.md describes them")]
+pub struct Behalf {
+    pub role: String,
+    pub target: Option<String>,
+    /// Id of the container.
+    pub container: Option<String>,
 }
 
 /// Which record tells a change.

@@ -64,7 +64,7 @@ pub fn unit(path: &str) -> Option<String> {
 }
 
 /// `unit_name_is_valid` of systemd, as far as it concerns names that are in use.
-fn is_unit_name(name: &str) -> bool {
+pub(super) fn is_unit_name(name: &str) -> bool {
     let valid = |byte: u8| byte.is_ascii_alphanumeric() || b":-_.\\@".contains(&byte);
     name.len() < 256 && !name.starts_with(['.', '@']) && name.bytes().all(valid)
 }

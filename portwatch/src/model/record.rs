@@ -57,6 +57,9 @@ pub struct Start {
     pub kernel: String,
     /// Machine architecture.
     pub arch: String,
+    /// Inode of the host's own network namespace: that of the first process, or where it cannot be seen portwatch's.
+    #[serde(default)]
+    pub netns: Option<u32>,
     /// What is seen, and through what.
     pub hooks: BTreeMap<String, Hook>,
     /// What cannot be known here, and why.

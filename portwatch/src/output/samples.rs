@@ -35,6 +35,7 @@ pub(crate) fn start() -> Record {
             boot_id: Some("0b0c1d2e-3f40-4152-8637-485960a1b2c3".to_owned()),
             kernel: "6.12.48-cloud-amd64".to_owned(),
             arch: "x86_64".to_owned(),
+            netns: Some(4_026_531_840),
             hooks: BTreeMap::from([(
                 "attempts".to_owned(),
                 Hook {

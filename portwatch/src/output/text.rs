@@ -34,6 +34,8 @@ pub struct Text {
     day: Option<Date>,
     /// `None` to show every attempt in full.
     folds: Option<Folds>,
+    /// The host's own network namespace.
+    netns: Option<u32>,
 }
 
 impl Text {
@@ -46,6 +48,7 @@ impl Text {
             zone,
             day: None,
             folds: Some(Folds::default()),
+            netns: None,
         }
     }
 
@@ -64,6 +67,7 @@ impl Text {
     pub fn record(&mut self, record: &Record, out: &mut impl Write) -> io::Result<()> {
         let moment = self.moment(record);
         if let Body::Start(start) = &record.body {
+            self.netns = start.netns;
             self.day = moment.local.as_ref().map(Zoned::date);
             return self.start(start, &moment, out);
         }

@@ -159,6 +159,7 @@ impl<S: Surroundings> Story<S> {
     pub(super) fn describe(&mut self, raw: &raw::Attempt) -> Attempt {
         let socket = &raw.socket;
         let known = raw.flags & flag::NO_SOCKET == 0;
+        let netns_cookie = given(socket.netns_cookie).filter(|_| known);
         let requested = ip(&raw.requested);
         let inet = requested.is_some();
         let unix = raw.requested.family == AF_UNIX && raw.op == raw::op::BIND;
@@ -190,8 +191,10 @@ impl<S: Surroundings> Story<S> {
             },
             facts: facts(raw, bound, self.tracing.covers(raw)),
             failure: None,
-            netns_cookie: None,
-            netns_name: None,
+            netns_cookie: netns_cookie.map(Big),
+            netns_name: known
+                .then(|| self.surroundings.netns_name(socket.netns, netns_cookie))
+                .flatten(),
         }
     }
 

@@ -73,15 +73,17 @@ impl<S: Surroundings> Story<S> {
         if let Some(owner) = &mut owner {
             owner.stopping = self.stopping(owner, raw.header.boot_ns);
         }
+        let local = Address {
+            addr: ip(&socket.local)?,
+            port: socket.local.port,
+        };
+        let on_behalf_of = self.on_behalf_of(candidate, local, owner.as_ref(), &holders);
         Some(Blocker {
             state: state_of(socket.state)?,
             substate: (socket.state == state::TIME_WAIT)
                 .then(|| state_of(socket.substate))
                 .flatten(),
-            local: Address {
-                addr: ip(&socket.local)?,
-                port: socket.local.port,
-            },
+            local,
             remote: remote(socket),
             options: options(socket),
             uid: (socket.flags & flag::UID_KNOWN != 0).then_some(socket.uid),
@@ -106,7 +108,7 @@ impl<S: Surroundings> Story<S> {
             owner,
             inherited,
             kept_by,
-            on_behalf_of: None,
+            on_behalf_of,
             holders,
         })
     }
@@ -181,7 +183,10 @@ impl<S: Surroundings> Story<S> {
     }
 
     /// Who got the port, and when that process ended, if it did.
-    fn recorded_owner(&mut self, candidate: &Candidate) -> Option<(Process, Option<u64>, Source)> {
+    pub(super) fn recorded_owner(
+        &mut self,
+        candidate: &Candidate,
+    ) -> Option<(Process, Option<u64>, Source)> {
         if candidate.owner.roles != 0 {
             let (process, exited) = self.recorded(&candidate.owner);
             return Some((process, exited, Source::Observed));

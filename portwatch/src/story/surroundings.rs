@@ -1,12 +1,13 @@
 //! What a story asks about the machine it happens on.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, net::IpAddr};
 
 use portwatch_common::event::time_wait::{Recheck, Rechecked};
 
+use super::Managed;
 use crate::model::{
     holding::{FileKind, Keeping},
-    process::Process,
+    process::{Container, Process},
 };
 
 /// An open socket that has a port.
@@ -142,6 +143,25 @@ pub trait Surroundings: Debug {
 
     /// Name of a network interface.
     fn device(&mut self, index: u32, netns: u32) -> Option<String>;
+
+    /// The name of a network namespace: of the one with this cookie, where the kernel has given it one.
+    fn netns_name(&mut self, netns: u32, cookie: Option<u64>) -> Option<String>;
+
+    /// The container that has this address, and serves this port, in another namespace than `from`; `None` if more than
+    /// one may be meant.
+    fn container_at(&mut self, addr: IpAddr, port: u16, from: Option<u32>) -> Option<Container>;
+
+    /// The one container of the network namespace that process `member` is in, or else of the one that process `relay`
+    /// has open; `None` for the namespace `from`.
+    fn container_in(
+        &mut self,
+        member: Option<u32>,
+        relay: u32,
+        from: Option<u32>,
+    ) -> Option<Container>;
+
+    /// The unit that the service manager `pid` has this socket for.
+    fn socket_unit(&mut self, pid: u32, socket: Managed) -> Option<String>;
 
     /// Frequency of the kernel's clock tick (`CONFIG_HZ`).
     fn ticks_per_second(&self) -> u64;

@@ -1,6 +1,9 @@
 //! Stories told of made-up events, on a made-up machine.
 
-use std::{collections::HashMap, net::Ipv4Addr};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use portwatch_common::{
     endpoint::{AF_INET, AF_UNIX, Endpoint},
@@ -15,18 +18,19 @@ use portwatch_common::{
 };
 use zerocopy::FromZeros;
 
-use super::{Descriptor, Keeper, Story, Surroundings, Unheld, UnixAsked, UnixFound};
+use super::{Descriptor, Keeper, Managed, Story, Surroundings, Unheld, UnixAsked, UnixFound};
 use crate::{
     clock::Clock,
     decode::Event,
     model::{
         attempt::{Attempt, Blocker, Failure},
-        process::{Process, Source},
+        process::{Container, Process, Source},
         record::Body,
         verdict::Cause,
     },
 };
 
+mod behalf;
 mod episodes;
 mod lineages;
 mod ports;
@@ -42,6 +46,15 @@ struct Fake {
     open: Vec<Descriptor>,
     alive: HashMap<u32, u64>,
     rechecked: Vec<Rechecked>,
+    /// Executable and arguments, by pid.
+    programs: HashMap<u32, Vec<&'static str>>,
+    /// Names of namespaces, by cookie.
+    netns_names: HashMap<u64, &'static str>,
+    /// Containers, by address and port, and by the relay that has their namespace open.
+    containers: HashMap<(IpAddr, u16), &'static str>,
+    containers_open: HashMap<u32, &'static str>,
+    /// Units of the service manager's sockets.
+    socket_units: Vec<(Managed, &'static str)>,
     suspended_ns: u64,
     /// Descriptors that are not closed on exec, by process.
     stay_open: Vec<(u32, u32)>,
@@ -67,9 +80,13 @@ impl Surroundings for Fake {
 
     fn process(&mut self, pid: u32, start_boot_ns: u64) -> Option<Process> {
         let start = *self.alive.get(&pid)?;
+        let program = self.programs.get(&pid);
+        let cmdline = program.map(|words| words.iter().copied().map(str::to_owned).collect());
         (start == start_boot_ns).then(|| Process {
             pid,
             comm: format!("live{pid}"),
+            exe: program.map(|words| words[0].to_owned()),
+            cmdline,
             start_boot_ns: Some(start.into()),
             ..Process::default()
         })
@@ -87,6 +104,29 @@ impl Surroundings for Fake {
 
     fn device(&mut self, _index: u32, _netns: u32) -> Option<String> {
         None
+    }
+
+    fn netns_name(&mut self, _netns: u32, cookie: Option<u64>) -> Option<String> {
+        self.netns_names.get(&cookie?).map(ToString::to_string)
+    }
+
+    fn container_at(&mut self, addr: IpAddr, port: u16, _from: Option<u32>) -> Option<Container> {
+        self.containers.get(&(addr, port)).map(docker)
+    }
+
+    fn container_in(
+        &mut self,
+        _member: Option<u32>,
+        relay: u32,
+        _from: Option<u32>,
+    ) -> Option<Container> {
+        self.containers_open.get(&relay).map(docker)
+    }
+
+    fn socket_unit(&mut self, pid: u32, socket: Managed) -> Option<String> {
+        let mut known = self.socket_units.iter();
+        let (_, unit) = known.find(|(known, _)| pid == 1 && *known == socket)?;
+        Some((*unit).to_owned())
     }
 
     fn ticks_per_second(&self) -> u64 {
@@ -113,6 +153,14 @@ impl Surroundings for Fake {
 
     fn suspended_ns(&self) -> u64 {
         self.suspended_ns
+    }
+}
+
+fn docker(id: &&str) -> Container {
+    Container {
+        id: (*id).to_owned(),
+        runtime: Some("docker".to_owned()),
+        pod: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::model::{
     attempt::{Attempt, Blocker, Failure, Op},
+    holding::Role,
     process::Process,
     socket::{Proto, State},
     verdict::{Cause, Certainty, Clause, Verdict},
@@ -126,8 +127,10 @@ fn causes(case: &Case<'_>) -> Vec<Cause> {
             Cause::LiveListener | Cause::SameService | Cause::KernelSocket
         )
     };
+    let says_whose =
+        |cause: &Cause| whose(cause) || matches!(cause, Cause::SocketActivation | Cause::PortProxy);
     for cause in case.refusing().flat_map(|other| of(case, other)) {
-        let said = causes.contains(&cause) || (whose(&cause) && causes.iter().any(whose));
+        let said = causes.contains(&cause) || (whose(&cause) && causes.iter().any(says_whose));
         causes.extend((!said).then_some(cause));
     }
     causes
@@ -161,13 +164,25 @@ fn of_listener(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
     causes.extend(race.then_some(Cause::ListenRace));
     causes.extend(own.then_some(Cause::SelfConflict));
     let inherited = inherited::part(case, other.blocker);
+    let stands_in = stands_in(other);
+    causes.extend(stands_in);
     causes.extend((inherited == Part::Leading).then_some(Cause::InheritedDescriptor));
     causes.extend(of_options_and_addresses(case, other));
     causes.extend(kernel.then_some(Cause::KernelSocket));
     causes.extend(same_service.then_some(Cause::SameService));
-    causes.extend((!own && !kernel && !same_service).then_some(Cause::LiveListener));
+    let live = !own && !kernel && !same_service && stands_in.is_none();
+    causes.extend(live.then_some(Cause::LiveListener));
     causes.extend((inherited == Part::Aside).then_some(Cause::InheritedDescriptor));
     causes
+}
+
+/// Its holder has it for others: whatever else is true, those are whom to turn to.
+fn stands_in(other: &Other<'_>) -> Option<Cause> {
+    let behalf = other.blocker.on_behalf_of.as_ref()?;
+    Some(match behalf.role {
+        Role::ServiceManager => Cause::SocketActivation,
+        Role::PortProxy => Cause::PortProxy,
+    })
 }
 
 fn of_bound(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
@@ -180,6 +195,7 @@ fn of_bound(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
     } else {
         Cause::BoundNotListening
     });
+    causes.extend(stands_in(other));
     causes.extend(of_options_and_addresses(case, other));
     causes.extend((inherited == Part::Aside).then_some(Cause::InheritedDescriptor));
     causes
@@ -208,6 +224,7 @@ fn of_connection(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
     let lingers = reachable && other.is_accepted() && !has_listener(case, other);
     [
         (blocker.kernel_socket, Cause::KernelSocket),
+        (kind::is_to_itself(blocker), Cause::SelfConnect),
         (orphan, Cause::OrphanConnection),
         (other.outgoing, Cause::EphemeralPort),
         (lingers, Cause::LingeringConnection),

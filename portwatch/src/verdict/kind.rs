@@ -41,6 +41,14 @@ pub(super) fn is_outgoing(transport: Transport, blocker: &Blocker) -> bool {
         || (transport == Transport::Udp
             && blocker.state == State::Established
             && blocker.port_bound == Some(false))
+        // Nothing but connect() makes such a connection.
+        || (is_to_itself(blocker) && blocker.port_bound == Some(false))
+}
+
+/// True for a TCP connection of which both ends are one socket: `connect()` had for its source port the one that it was to
+/// reach, so its SYN met itself (a simultaneous open, `tcp_rcv_synsent_state_process` of `net/ipv4/tcp_input.c`).
+pub(super) fn is_to_itself(blocker: &Blocker) -> bool {
+    blocker.state == State::Established && blocker.remote == Some(blocker.local)
 }
 
 fn is_detached(blocker: &Blocker) -> bool {

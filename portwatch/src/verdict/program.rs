@@ -1,5 +1,7 @@
 //! Which program a process runs, where its executable alone does not say it.
 
+use super::stand_in::{file_name, is_relay};
+
 /// What to compare beside the executable.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Program<'a> {
@@ -156,27 +158,8 @@ const INTERPRETERS: &[Interpreter] = &[
     interpreter("sh", SHELL),
 ];
 
-/// Executables that hold many programs, or stand in for somebody else: alone they say nothing.
-const OPAQUE: &[&str] = &[
-    "beam.smp",
-    "busybox",
-    "toybox",
-    // Relays: whom one of them serves is in its arguments.
-    "conmon",
-    "docker-proxy",
-    "kubectl",
-    "nc",
-    "ncat",
-    "netcat",
-    "pasta",
-    "passt",
-    "rootlessport",
-    "slirp4netns",
-    "socat",
-    "ssh",
-    "sshd",
-    "sshd-session",
-];
+/// Executables that hold many programs: alone they say nothing.
+const OPAQUE: &[&str] = &["beam.smp", "busybox", "toybox"];
 
 /// The program of a process with this executable and these arguments (the name it was called by comes first).
 pub(super) fn program<'a>(exe: &str, cmdline: Option<&'a [String]>) -> Program<'a> {
@@ -194,11 +177,7 @@ pub(super) fn program<'a>(exe: &str, cmdline: Option<&'a [String]>) -> Program<'
 /// True if `exe` alone does not say what is run; many of these stand in for somebody else.
 pub(super) fn is_opaque(exe: &str) -> bool {
     let name = file_name(exe);
-    OPAQUE.contains(&name) || name.starts_with("nc.")
-}
-
-fn file_name(exe: &str) -> &str {
-    exe.rsplit('/').next().unwrap_or(exe)
+    OPAQUE.contains(&name) || is_relay(name)
 }
 
 impl Interpreter {

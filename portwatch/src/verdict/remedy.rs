@@ -70,6 +70,7 @@ pub(super) fn of(case: &Case<'_>, causes: &[Cause]) -> (Vec<String>, Vec<String>
             .filter_map(|found| order::order(case, causes, found));
         remedies.extend(orders);
         remedies.extend(order::close_on_exec(case, causes));
+        remedies.extend(order::take_over(case, causes));
     }
     if case.partial {
         return (remedies, Vec::new());

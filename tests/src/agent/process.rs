@@ -4,6 +4,7 @@ use std::{
     ffi::{CString, OsStr},
     fs::{self, File},
     io::stdin,
+    net::Ipv4Addr,
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
         unix::{ffi::OsStrExt, fs::MetadataExt, process::CommandExt},
@@ -66,6 +67,31 @@ pub(super) fn new_netns() -> Result<Reply> {
 }
 
 pub(crate) fn raise_loopback() -> Result<()> {
+    let flags = libc::__c_anonymous_ifr_ifru {
+        ifru_flags: libc::IFF_UP as libc::c_short,
+    };
+    configure("lo", libc::SIOCSIFFLAGS, flags)
+}
+
+/// An alias of `lo`, which comes up with its address.
+pub(super) fn add_address(addr: Ipv4Addr) -> Result<Reply> {
+    // SAFETY: all-zero bytes are a valid `sockaddr`.
+    let mut address: libc::sockaddr = unsafe { std::mem::zeroed() };
+    address.sa_family = libc::AF_INET as libc::sa_family_t;
+    // Behind the port, which is 0.
+    for (to, from) in address.sa_data[2..].iter_mut().zip(addr.octets()) {
+        *to = from.cast_signed();
+    }
+    let address = libc::__c_anonymous_ifr_ifru { ifru_addr: address };
+    configure("lo:1", libc::SIOCSIFADDR, address).context("address")?;
+    Ok(Reply::Done)
+}
+
+fn configure(
+    interface: &str,
+    what: libc::Ioctl,
+    value: libc::__c_anonymous_ifr_ifru,
+) -> Result<()> {
     let any = socket(
         AddressFamily::Inet,
         SockType::Datagram,
@@ -74,12 +100,12 @@ pub(crate) fn raise_loopback() -> Result<()> {
     )?;
     // SAFETY: all-zero bytes are a valid `ifreq`.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+    for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes()) {
         *to = from.cast_signed();
     }
-    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+    request.ifr_ifru = value;
     // SAFETY: the request lives until the call returns.
-    let outcome = unsafe { libc::ioctl(any.as_raw_fd(), libc::SIOCSIFFLAGS, &request) };
+    let outcome = unsafe { libc::ioctl(any.as_raw_fd(), what, &request) };
     Errno::result(outcome)?;
     Ok(())
 }

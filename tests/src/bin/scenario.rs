@@ -113,6 +113,10 @@ enum Command {
 }
 
 fn main() -> Result<ExitCode> {
+    if agent::is_stand_in() {
+        agent::serve(&[])?;
+        return Ok(ExitCode::SUCCESS);
+    }
     match Cli::parse().command {
         Command::List => {
             for scenario in all() {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Process, Sock};
-use crate::truth::{Failure, Inherited, Named, Primary};
+use crate::truth::{Behalf, Failure, Inherited, Named, Primary};
 
 /// What must be said of a failure: put together by the script, word by word.
 #[derive(Clone, Debug)]
@@ -108,6 +108,7 @@ impl Blame {
             before_tracing: owner.was_there_before_tracing(),
             inherited: None,
             stopping: None,
+            on_behalf_of: None,
             one_of_many: false,
         });
         self
@@ -117,6 +118,13 @@ impl Blame {
     #[must_use]
     pub fn substate(mut self, substate: &str) -> Self {
         self.change(|primary| primary.substate = Some(substate.into()));
+        self
+    }
+
+    /// The socket to act on got its port after the checkpoint.
+    #[must_use]
+    pub fn while_tracing(mut self) -> Self {
+        self.change(|primary| primary.before_tracing = false);
         self
     }
 
@@ -232,6 +240,13 @@ impl Blame {
             served: Some(true),
             holder_pids: holders.iter().map(|holder| holder.pid()).collect(),
         });
+        self
+    }
+
+    /// Whoever has the socket to act on has it for others.
+    #[must_use]
+    pub fn for_others(mut self, behalf: Behalf) -> Self {
+        self.change(|primary| primary.on_behalf_of = Some(behalf));
         self
     }
 

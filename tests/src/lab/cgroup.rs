@@ -36,15 +36,20 @@ impl Cgroup {
     /// Makes one in the unified hierarchy, with a program.
     pub fn new(rule: Rule) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let group = Self::named(&format!("portwatch-tests-{}-{number}", id()))?;
+        group.obey(rule)?;
+        Ok(group)
+    }
+
+    /// Makes one of this name in the unified hierarchy, without a program.
+    pub fn named(name: &str) -> Result<Self> {
         let Some(root) = unified_hierarchy()? else {
             return Err(Skip("no unified hierarchy of control groups here".into()).into());
         };
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = root.join(format!("portwatch-tests-{}-{number}", id()));
+        let path = root.join(name);
         fs::create_dir(&path).with_context(|| path.display().to_string())?;
-        let group = Self(path);
-        group.obey(rule)?;
-        Ok(group)
+        Ok(Self(path))
     }
 
     /// Its processes obey the rule from now on, until the group goes away.

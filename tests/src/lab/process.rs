@@ -7,6 +7,7 @@ mod sockets;
 use std::{
     cell::{Ref, RefCell},
     collections::HashMap,
+    net::Ipv4Addr,
     os::fd::{AsFd, OwnedFd, RawFd},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -50,10 +51,21 @@ pub struct Process<'lab> {
 
 impl<'lab> Process<'lab> {
     pub(super) fn start(lab: &'lab Lab, program: &str) -> Result<Self> {
+        let mut command = Command::new(lab.program(program)?);
+        command.arg(agent::SUBCOMMAND);
+        Self::run(lab, command)
+    }
+
+    pub(super) fn stand_in(lab: &'lab Lab, program: &str, args: &[&str]) -> Result<Self> {
+        let mut command = Command::new(lab.program(program)?);
+        command.args(args).env(agent::STAND_IN, "");
+        Self::run(lab, command)
+    }
+
+    fn run(lab: &'lab Lab, mut command: Command) -> Result<Self> {
         let (control, theirs) = control_pair()?;
         let (spare, their_spare) = control_pair()?;
-        let child = Command::new(lab.program(program)?)
-            .arg(agent::SUBCOMMAND)
+        let child = command
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::from(their_spare))
             .spawn()
@@ -94,6 +106,12 @@ impl<'lab> Process<'lab> {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.identity().pid
+    }
+
+    /// Inode of its network namespace.
+    #[must_use]
+    pub fn netns(&self) -> u64 {
+        self.identity().netns
     }
 
     pub(super) fn options(&self, socket: Sock) -> Vec<String> {
@@ -140,6 +158,11 @@ impl<'lab> Process<'lab> {
     /// Moves to a network namespace of its own.
     pub fn new_netns(&self) -> Result<()> {
         self.become_other(&Request::NewNetns)
+    }
+
+    /// Gives `lo` one more address.
+    pub fn add_address(&self, addr: Ipv4Addr) -> Result<()> {
+        self.ask(&Request::AddAddress(addr)).map(drop)
     }
 
     /// Moves to the network namespace of another process.

@@ -8,12 +8,18 @@ use nix::errno::Errno;
 use super::Scenario;
 use crate::{
     lab::{Blame, Lab, Process, any, loopback},
-    protocol::Kind::{Tcp4, Udp4},
+    protocol::{
+        Kind::{Tcp4, Udp4},
+        Opt::ReuseAddr,
+    },
 };
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::root("netns", two_namespaces),
+    Scenario::root("netns-names", two_named_namespaces),
+    Scenario::root("netns-inode-given-again", inode_given_again),
     Scenario::root("netns-of-the-socket", socket_of_another_namespace),
+    Scenario::root("self-connect", self_connect),
     Scenario::root("privileged-port", privileged_port),
     Scenario::root("ephemeral-exhausted", tcp_exhausted),
     Scenario::root("udp-ephemeral-exhausted", udp_exhausted),
@@ -35,6 +41,91 @@ fn two_namespaces(lab: &Lab) -> Result<()> {
     let in_the_second = binder.socket(Tcp4)?;
     let blame = Blame::cause("live-listener").by("listen", &there, other_listener, port);
     binder.bind(in_the_second, port)?.in_use(&blame)
+}
+
+/// The same port in two namespaces that have names: each attempt has its own, and so has each holder.
+fn two_named_namespaces(lab: &Lab) -> Result<()> {
+    let port = any(lab.port()?);
+    let (blue, red) = (lab.process("pw-holder")?, lab.process("pw-holder")?);
+    let binder = lab.process("pw-binder")?;
+    blue.new_netns()?;
+    red.new_netns()?;
+    let _blue = lab.name_netns(&blue)?;
+    let _red = lab.name_netns(&red)?;
+    let in_blue = blue.listener(Tcp4, port, &[])?;
+    let in_red = red.listener(Tcp4, port, &[])?;
+    lab.checkpoint()?;
+    let here = binder.socket(Tcp4)?;
+    binder.bind(here, port)?.ok()?;
+    for (holder, held) in [(&blue, in_blue), (&red, in_red), (&blue, in_blue)] {
+        binder.join_netns(holder)?;
+        let socket = binder.socket(Tcp4)?;
+        let blame = Blame::cause("live-listener").by("listen", holder, held, port);
+        binder.bind(socket, port)?.in_use(&blame)?;
+    }
+    Ok(())
+}
+
+/// How many namespaces are made until one has the inode of the first. The kernel gives the lowest that is free, if others
+/// do not take it.
+const NAMESPACES: usize = 50;
+
+/// A namespace with a name goes away. The next one with its inode has no name.
+fn inode_given_again(lab: &Lab) -> Result<()> {
+    let port = any(lab.port()?);
+    let mut old = lab.process("pw-holder")?;
+    let (holder, binder) = (lab.process("pw-holder")?, lab.process("pw-binder")?);
+    old.new_netns()?;
+    let inode = old.netns();
+    let name = lab.name_netns(&old)?;
+    let held = old.listener(Tcp4, port, &[])?;
+    lab.checkpoint()?;
+    binder.join_netns(&old)?;
+    let socket = binder.socket(Tcp4)?;
+    let blame = Blame::cause("live-listener").by("listen", &old, held, port);
+    binder.bind(socket, port)?.in_use(&blame)?;
+    binder.close(socket)?;
+    binder.join_netns(&holder)?;
+    drop(name);
+    old.end()?;
+    for _ in 0..NAMESPACES {
+        holder.new_netns()?;
+        if holder.netns() == inode {
+            break;
+        }
+    }
+    let held = holder.listener(Tcp4, port, &[])?;
+    binder.join_netns(&holder)?;
+    let socket = binder.socket(Tcp4)?;
+    let blame = Blame::cause("live-listener").by("listen", &holder, held, port);
+    let blame = blame.while_tracing();
+    binder.bind(socket, port)?.in_use(&blame)
+}
+
+/// A client tries a port of the automatic range on its own host until the kernel gives it that one as its source port.
+fn self_connect(lab: &Lab) -> Result<()> {
+    let (client, binder) = (lab.process("pw-client")?, lab.process("pw-binder")?);
+    let port = *RANGE.start();
+    client.new_netns()?;
+    client.write_file(
+        Path::new("/proc/sys/net/ipv4/ip_local_port_range"),
+        &format!("{port} {port}"),
+    )?;
+    binder.join_netns(&client)?;
+    let itself = client.socket(Tcp4)?;
+    client.connect(itself, loopback(port))?;
+    lab.checkpoint()?;
+    let blame = Blame::cause("self-connect")
+        .also("ephemeral-port")
+        .by("established", &client, itself, loopback(port))
+        .peer(port)
+        .remedy("ip_local_reserved_ports")
+        .remedy("fixed source port")
+        .no_remedy("SO_REUSEADDR");
+    let socket = binder.socket(Tcp4)?;
+    binder.bind(socket, any(port))?.in_use(&blame)?;
+    binder.set(socket, ReuseAddr(true))?;
+    binder.bind(socket, loopback(port))?.in_use(&blame)
 }
 
 /// A socket stays in the namespace that it was made in, wherever its process goes.

@@ -34,7 +34,7 @@ use crate::{
         ring::Reader,
     },
     cli::TraceArgs,
-    enrich::host::Host,
+    enrich::{host::Host, netns},
     model::record::{Body, Start},
 };
 
@@ -188,6 +188,7 @@ fn start(attached: &Attached, args: &TraceArgs) -> Start {
         boot_id: host.boot_id,
         kernel: host.kernel,
         arch: host.arch,
+        netns: netns::of_host(),
         hooks: attached.hooks.clone(),
         degraded: attached.degraded.clone(),
         filters: filters::record(args),

@@ -22,6 +22,8 @@ use crate::{
 pub(super) const CALL_COLUMNS: usize = 12;
 pub(super) const ADDRESS_COLUMNS: usize = 20;
 const PROCESS_COLUMNS: usize = 32;
+/// Columns of a namespace's name.
+const NETNS_COLUMNS: usize = 60;
 
 impl Text {
     pub(super) fn attempt(
@@ -68,15 +70,36 @@ impl Text {
         writeln!(
             out,
             "{faint}{moment}{faint:#}  {call:<CALL_COLUMNS$} \
-             {address}{requested}{address:#}{address_gap}  {kernel}{who}{who_gap}  {style}{result}{style:#}{still}",
+             {address}{requested}{address:#}{address_gap}  {kernel}{who}{who_gap}  {style}{result}{style:#}{netns}{still}",
             address_gap = Gap(ADDRESS_COLUMNS, &requested),
             who = Who { process, theme },
             who_gap = Gap(PROCESS_COLUMNS, &plain),
             result = escape(result),
+            netns = self.netns_of(attempt),
         )?;
         match &attempt.failure {
             Some(failure) if *shown == Shown::Full => self.failure(attempt, failure, moment, out),
             _ => Ok(()),
+        }
+    }
+}
+
+impl Text {
+    /// The network namespace, where it is not the host's own.
+    fn netns_of(&self, attempt: &Attempt) -> String {
+        let Theme { faint, .. } = self.theme;
+        match (attempt.netns, &attempt.netns_name) {
+            (Some(netns), _) if self.netns == Some(netns) => String::new(),
+            (Some(_), Some(name)) => {
+                format!(
+                    "  {faint}(netns {}){faint:#}",
+                    quoted(name).cut(NETNS_COLUMNS)
+                )
+            }
+            (Some(netns @ 1..), None) if self.netns.is_some() => {
+                format!("  {faint}(netns {netns}){faint:#}")
+            }
+            _ => String::new(),
         }
     }
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::{
     Moment, Text, holding,
     span::span,
-    who::{Short, Who, command},
+    who::{Short, Who, command, on_behalf_of},
 };
 use crate::{
     model::{
@@ -172,6 +172,9 @@ impl Text {
         self.fact(if left { "left by" } else { "held by" }, text, out)?;
         if let Some(holders) = open_in(blocker, &attempt.process) {
             self.fact("open in", holders, out)?;
+        }
+        if let Some(behalf) = blocker.on_behalf_of.as_ref().and_then(on_behalf_of) {
+            self.fact("for", behalf, out)?;
         }
         if let Some(way) = holding::came_by(blocker) {
             self.fact("came by", way, out)?;

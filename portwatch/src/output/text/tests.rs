@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod attempts;
+mod behalf;
 mod episodes;
 mod failures;
 mod frame;

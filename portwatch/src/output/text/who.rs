@@ -4,7 +4,10 @@ use std::fmt;
 
 use super::holding::own_pid;
 use crate::{
-    model::process::{Container, Process},
+    model::{
+        holding::OnBehalfOf,
+        process::{Container, Process},
+    },
     output::{
         escape::{escape, quoted},
         theme::Theme,
@@ -71,6 +74,28 @@ fn short_container(container: &Container) -> String {
         _ => id,
     };
     format!("{runtime}:{}", quoted(short).cut(NAME_COLUMNS))
+}
+
+/// Whom a process has a socket for, as far as that is known.
+pub(super) fn on_behalf_of(behalf: &OnBehalfOf) -> Option<String> {
+    let OnBehalfOf {
+        role: _,
+        target,
+        container,
+        unit,
+    } = behalf;
+    let cut = |text: &str| quoted(text).cut(NAME_COLUMNS).to_string();
+    let parts: Vec<String> = [
+        unit.as_deref().map(cut),
+        container.as_ref().map(short_container),
+        target
+            .as_deref()
+            .map(|target| format!("-> {}", cut(target))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
 }
 
 /// The command line, where it says more than the name; cut to a sane width.

@@ -95,6 +95,7 @@ fn starts(story: &mut Story<Fake>, failures: bool) {
         boot_id: None,
         kernel: String::new(),
         arch: String::new(),
+        netns: None,
         hooks: std::collections::BTreeMap::<String, Hook>::new(),
         degraded: Vec::new(),
         filters: Filters {

@@ -63,6 +63,7 @@ fn start() -> Body {
         boot_id: None,
         kernel: String::new(),
         arch: String::new(),
+        netns: None,
         hooks: std::collections::BTreeMap::new(),
         degraded: Vec::new(),
         filters: crate::model::record::Filters::default(),

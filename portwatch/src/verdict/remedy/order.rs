@@ -9,6 +9,7 @@ use crate::{
         name,
         reach::Reach,
         rule::Transport,
+        stand_in,
     },
 };
 
@@ -21,6 +22,7 @@ use super::{
 pub(super) fn without_the_rule(case: &Case<'_>, causes: &[Cause]) -> Vec<String> {
     let mut orders = Vec::new();
     orders.extend(reserve(case, causes));
+    orders.extend(fixed_source(case, causes));
     if causes.contains(&Cause::KernelSocket) && !case.is_released() {
         orders.push(
             "take down what the kernel holds the port for (an NFS mount or server, a WireGuard or VXLAN \
@@ -94,6 +96,26 @@ fn reserve(case: &Case<'_>, causes: &[Cause]) -> Option<String> {
              or use a port outside {first}-{last}"
         )
     })
+}
+
+/// A client that keeps trying a port of the automatic range meets itself in the end.
+fn fixed_source(case: &Case<'_>, causes: &[Cause]) -> Option<String> {
+    let primary = case.primary()?;
+    (causes.first() == Some(&Cause::SelfConnect)).then(|| {
+        format!(
+            "make {} connect from a fixed source port other than {} (bind() before connect())",
+            sockets::names(&[primary]),
+            case.requested.port
+        )
+    })
+}
+
+/// What else there is where a service manager has the socket: it is passed on to those who ask for it.
+pub(super) fn take_over(case: &Case<'_>, causes: &[Cause]) -> Option<String> {
+    let primary = case.primary()?;
+    (causes.contains(&Cause::SocketActivation) && !case.is_released())
+        .then(|| stand_in::wording::take_over(primary.blocker))
+        .flatten()
 }
 
 /// The order that makes it true; `None` where it is too late for one, or where it would do harm.
@@ -242,6 +264,12 @@ fn close(case: &Case<'_>, causes: &[Cause]) -> String {
     }
     if let Some(descriptors) = sockets::own_descriptors(case, &closing) {
         return format!("close {descriptors} of this same process first, or bind only once");
+    }
+    if closing
+        .iter()
+        .any(|other| stand_in::holder(other.blocker).is_some())
+    {
+        return sockets::orders_to_close(&closing);
     }
     let names = sockets::names(&closing);
     if causes.first() == Some(&Cause::SameService) {

@@ -7,7 +7,7 @@ use crate::{
     verdict::{
         case::{Case, Other},
         kind::Kind,
-        name,
+        name, stand_in,
         wording::seconds,
     },
 };
@@ -103,6 +103,38 @@ fn service_name(process: &Process) -> String {
             .to_owned();
     }
     name::process_and_service(process)
+}
+
+/// What closes these sockets, some of which are held for others: each is closed by an order of its own.
+pub(super) fn orders_to_close(others: &[&Other<'_>]) -> String {
+    let (held_for_others, own): (Vec<_>, Vec<_>) = others
+        .iter()
+        .copied()
+        .partition(|other| stand_in::holder(other.blocker).is_some());
+    let mut orders = once(
+        held_for_others
+            .iter()
+            .filter_map(|other| stand_in::wording::stop(other.blocker)),
+    );
+    // Whoever else has one of them keeps the port taken.
+    let mut more: Vec<&Process> = Vec::new();
+    for other in &held_for_others {
+        let holder = stand_in::holder(other.blocker).map(|(holder, _)| holder);
+        let others = name::holders(other.blocker)
+            .into_iter()
+            .filter(|process| !holder.is_some_and(|holder| holder.is_same(process)));
+        more.extend(others);
+    }
+    more.extend(processes(&own));
+    let names = once(more.into_iter().map(service_name));
+    if !names.is_empty() {
+        orders.push(format!("stop {}", name::list(&names)));
+    }
+    let nameless = own
+        .iter()
+        .filter(|other| name::holders(other.blocker).is_empty());
+    orders.extend(nameless.map(|other| format!("close the socket on {}", other.blocker.local)));
+    orders.join(", and ")
 }
 
 /// `the socket of java[977] on 0.0.0.0:80`.

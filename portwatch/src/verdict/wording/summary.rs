@@ -16,7 +16,7 @@ use super::super::{
     name,
     reach::Reach,
     rule::Transport,
-    same_service,
+    same_service, stand_in,
 };
 
 pub(in crate::verdict) fn summary(case: &Case<'_>, cause: Cause) -> String {
@@ -89,6 +89,12 @@ fn socket(case: &Case<'_>, other: &Other<'_>, cause: Cause) -> String {
     let mut who = name::subject(other.blocker);
     if cause == Cause::SelfConflict {
         who = format!("{} itself", name::process(&case.attempt.process));
+    }
+    if matches!(cause, Cause::SocketActivation | Cause::PortProxy)
+        && let Some((holder, behalf)) = stand_in::holder(other.blocker)
+    {
+        let udp = case.call.transport == Transport::Udp;
+        return stand_in::wording::summary(other.blocker, holder, behalf, udp, &place);
     }
     let already = matches!(cause, Cause::SelfConflict | Cause::ListenRace);
     let already = if already { "already " } else { "" };
@@ -181,6 +187,17 @@ fn connection(other: &Other<'_>) -> String {
     let blocker = other.blocker;
     let who = name::subject(blocker);
     let state = name::state(blocker.state);
+    if kind::is_to_itself(blocker) {
+        let source = if other.outgoing {
+            ", whose source port the kernel picked,"
+        } else {
+            ""
+        };
+        return format!(
+            "{who} has connected {} to itself ({state}): connect(){source} met its own SYN, as nobody listened there",
+            blocker.local
+        );
+    }
     if other.outgoing {
         let to = blocker
             .remote

@@ -160,6 +160,7 @@ impl<'lab> Process<'lab> {
             bound_port: attempted.bound_port.filter(|port| *port != 0),
             options: facts.options.clone(),
             netns: facts.netns,
+            netns_name: self.lab.names.borrow().get(&facts.netns).cloned(),
             inode: Some(attempted.inode),
             fd: Some(socket.0),
             kernel: false,

@@ -193,3 +193,70 @@ fn a_connection_that_nobody_has_accepted_is_no_orphan() {
             .contains("no process has accepted it yet")
     );
 }
+
+/// A client that met itself.
+#[rstest]
+#[case::picked(Some(false), None)]
+#[case::seen(Some(false), Some(true))]
+fn a_connection_to_itself(#[case] port_bound: Option<bool>, #[case] out: Option<bool>) {
+    let itself = Blocker {
+        remote: Some(crate::model::socket::Address {
+            addr: "10.0.0.1".parse().unwrap(),
+            port: 40000,
+        }),
+        connected_out: out,
+        port_bound,
+        ..blocker(Established, "10.0.0.1", 40000, &[])
+    };
+    let attempt = bind("0.0.0.0", 40000, &[ReuseAddr])
+        .blocked_by([itself])
+        .judged();
+    assert_eq!(
+        attempt.causes(),
+        (Cause::SelfConnect, &[Cause::EphemeralPort][..])
+    );
+    let Verdict {
+        summary, remedies, ..
+    } = attempt.verdict();
+    assert_eq!(
+        summary,
+        "java[977] has connected 10.0.0.1:40000 to itself (ESTABLISHED): connect(), whose source port the kernel \
+         picked, met its own SYN, as nobody listened there"
+    );
+    assert!(remedies[0].starts_with("add 40000 to net.ipv4.ip_local_reserved_ports"));
+    assert_eq!(
+        remedies[1],
+        "make java[977] connect from a fixed source port other than 40000 (bind() before connect())"
+    );
+    assert!(
+        !remedies
+            .iter()
+            .any(|remedy| remedy.contains("SO_REUSEADDR"))
+    );
+}
+
+#[test]
+fn a_connection_to_itself_whose_port_its_program_chose() {
+    let itself = Blocker {
+        remote: Some(crate::model::socket::Address {
+            addr: "10.0.0.1".parse().unwrap(),
+            port: 40000,
+        }),
+        port_bound: Some(true),
+        ..blocker(Established, "10.0.0.1", 40000, &[])
+    };
+    let attempt = bind("0.0.0.0", 40000, &[]).blocked_by([itself]).judged();
+    assert_eq!(attempt.causes(), (Cause::SelfConnect, &[][..]));
+    let Verdict {
+        summary, remedies, ..
+    } = attempt.verdict();
+    assert_eq!(
+        summary,
+        "java[977] has connected 10.0.0.1:40000 to itself (ESTABLISHED): connect() met its own SYN, as nobody \
+         listened there"
+    );
+    assert!(
+        !remedies.iter().any(|remedy| remedy.contains("reserved")),
+        "{remedies:?}"
+    );
+}
