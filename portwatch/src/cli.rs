@@ -2,10 +2,13 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use jiff::SignedDuration;
 
-use crate::bpf::plan::Tier;
+use crate::{bpf::plan::Tier, model::verdict::Cause};
 
 /// Names who blocked whom when a program fails with "Address already in use".
 #[derive(Debug, Parser)]
@@ -16,6 +19,7 @@ use crate::bpf::plan::Tier;
     after_help = "Examples:
   sudo portwatch trace                    every bind and listen on this host, until Ctrl-C
   sudo portwatch trace -p 8080 --failures only what fails on port 8080
+  portwatch explain time-wait             what a cause means, and what to do
   portwatch doctor                        what this machine allows
 
 Exit status: 0 done, 2 error."
@@ -38,6 +42,9 @@ pub enum Command {
     /// Say what this machine allows: which capability comes from where, and what is lost.
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
+    /// Say what a cause means, why the kernel does that, and what to do; or list all causes.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArgs),
 }
 
 const TRACE_EXAMPLES: &str = "Examples:
@@ -58,6 +65,13 @@ const DOCTOR_EXAMPLES: &str = "Examples:
   sudo portwatch doctor --format json | jq .degraded
 
 Exit status: 0 attempts can be traced, 2 nothing can be traced.";
+
+const EXPLAIN_EXAMPLES: &str = "Examples:
+  portwatch explain                       all causes, a line or two for each
+  portwatch explain live-listener
+  portwatch explain time-wait | less
+
+Exit status: 0 done, 2 there is no such cause.";
 
 /// What to trace, and where to.
 #[derive(Debug, Args)]
@@ -123,6 +137,17 @@ pub struct DoctorArgs {
     pub bpf_object: Option<PathBuf>,
 }
 
+/// What to explain.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The id, as failures have it after `cause` [default: list all].
+    #[arg(value_parser = causes(), hide_possible_values = true)]
+    pub id: Option<Cause>,
+    /// Colour [auto: on a terminal, unless the environment sets `NO_COLOR`].
+    #[arg(long, value_enum, default_value_t = ColorArg::Auto, value_name = "WHEN")]
+    pub color: ColorArg,
+}
+
 /// How output is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FormatArg {
@@ -183,6 +208,15 @@ pub struct PortRange {
     pub first: u16,
     /// The last.
     pub last: u16,
+}
+
+fn causes() -> impl TypedValueParser<Value = Cause> {
+    let ids = Cause::ALL.iter().map(|cause| cause.as_str());
+    PossibleValuesParser::new(ids).try_map(|id| {
+        let mut all = Cause::ALL.iter().copied();
+        all.find(|cause| cause.as_str() == id)
+            .ok_or("there is no such cause")
+    })
 }
 
 fn parse_ports(text: &str) -> Result<PortRange, String> {

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod commands;
 pub mod decode;
 pub mod enrich;
+pub mod explain;
 pub mod machine;
 pub mod model;
 pub mod output;

@@ -6,7 +6,7 @@ use clap::Parser;
 use portwatch::{
     bpf::error::BpfError,
     cli::{Cli, Command},
-    commands::{doctor, trace},
+    commands::{doctor, explain, trace},
 };
 
 /// Exit status of an error.
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Trace(args) => trace::run(args, cli.verbose),
         Command::Doctor(args) => doctor::run(args, cli.verbose),
+        Command::Explain(args) => explain::run(args),
     };
     result.unwrap_or_else(|error| {
         anstream::eprintln!("portwatch: {}", chain(&error));

@@ -4,13 +4,17 @@ mod changes;
 mod episodes;
 mod holding;
 mod means;
+mod proven;
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use self::means::{abilities, is_missing, passes_filter};
-pub use self::means::{hides_calls, is_traced};
+pub use self::{
+    means::{hides_calls, is_traced},
+    proven::Proven,
+};
 use crate::truth::{Behalf, Change, Expected, Failure, Named, Primary, Truth};
 
 /// States in which no process can reach a socket.
@@ -26,19 +30,9 @@ pub fn compare(truth: &Truth, log: &[Value], first: usize) -> Vec<String> {
     let without_names = is_missing(log, "unix_names");
     let exact = is_traced(log, "conflicts");
     let staged = is_traced(log, "stages");
-    let records = &log[first..];
-    let expected = || {
-        truth.expect.iter().filter(|entry| {
-            // Only a function of the kernel shows what its own programs bind.
-            !entry.before_tracing && (staged || !entry.kernel) && passes_filter(entry, log)
-        })
-    };
-    let pids: BTreeSet<u32> = expected().map(|entry| entry.binder.pid).collect();
     let mut problems = changes::compare(&truth.changes, log, first);
     problems.extend(episodes::compare(&truth.episodes, log, first));
-    for pid in pids {
-        let of_pid: Vec<&Expected> = expected().filter(|entry| entry.binder.pid == pid).collect();
-        let recorded = attempts_of(records, pid);
+    for (pid, of_pid, recorded) in by_process(truth, log, first) {
         if of_pid.len() != recorded.len() {
             let told: Vec<String> = recorded.iter().map(|record| title(record)).collect();
             problems.push(format!(
@@ -62,6 +56,37 @@ pub fn compare(truth: &Truth, log: &[Value], first: usize) -> Vec<String> {
         }
     }
     problems
+}
+
+/// The causes that the records prove which do not differ from the truth.
+#[must_use]
+pub fn proven(truth: &Truth, log: &[Value], first: usize) -> Proven {
+    let mut proven = Proven::default();
+    for (_, of_pid, recorded) in by_process(truth, log, first) {
+        for (expected, record) in of_pid.iter().zip(recorded) {
+            proven.look(expected, record);
+        }
+    }
+    proven
+}
+
+type OfProcess<'a> = (u32, Vec<&'a Expected>, Vec<&'a Value>);
+
+/// For each process, the attempts that are to be told and the records, in order.
+fn by_process<'a>(truth: &'a Truth, log: &'a [Value], first: usize) -> Vec<OfProcess<'a>> {
+    let staged = is_traced(log, "stages");
+    let expected = || {
+        truth.expect.iter().filter(|entry| {
+            // Only a function of the kernel shows what its own programs bind.
+            !entry.before_tracing && (staged || !entry.kernel) && passes_filter(entry, log)
+        })
+    };
+    let pids: BTreeSet<u32> = expected().map(|entry| entry.binder.pid).collect();
+    let of = |pid| {
+        let of_pid = expected().filter(|entry| entry.binder.pid == pid).collect();
+        (pid, of_pid, attempts_of(&log[first..], pid))
+    };
+    pids.into_iter().map(of).collect()
 }
 
 /// Whether a log's records from `first` on may tell all of these changes.

@@ -13,6 +13,7 @@
 pub mod agent;
 pub mod bench;
 pub mod check;
+pub mod churn;
 pub mod crowd;
 pub mod docker;
 pub mod guest;
@@ -28,6 +29,7 @@ pub mod protocol;
 )]
 pub mod rule;
 pub mod scenario;
+pub mod stress;
 pub mod truth;
 mod uring;
 pub mod verify;

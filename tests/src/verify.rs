@@ -14,9 +14,9 @@ use std::{
 use anyhow::{Result, anyhow};
 use serde_json::Value;
 
-use self::player::Player;
+pub(crate) use self::player::Player;
 use crate::{
-    check::{attempts_of, compare, have_come, is_traced},
+    check::{Proven, attempts_of, compare, have_come, is_traced, proven},
     harness::{Trace, patience},
     lab::Stop,
     ports::{Claim, WATCHED},
@@ -48,6 +48,8 @@ pub struct Outcome {
     pub skipped: Option<String>,
     /// What portwatch did not tell, or told wrongly.
     pub problems: Vec<String>,
+    /// The causes that it proves, if there are no problems.
+    pub proven: Proven,
 }
 
 impl Outcome {
@@ -56,10 +58,12 @@ impl Outcome {
             Some(reason) => Self {
                 skipped: Some(reason),
                 problems: Vec::new(),
+                proven: Proven::default(),
             },
             None => Self {
                 skipped: None,
                 problems: compare(&truth, log, first),
+                proven: proven(&truth, log, first),
             },
         }
     }
@@ -174,7 +178,7 @@ fn await_records(trace: &Trace, before: usize, stop: &Stop) {
 }
 
 /// Records come in the order of events: behind that of a bind of our own, none of what was before it is missing.
-fn await_what_has_happened(trace: &Trace, before: usize) -> Result<()> {
+pub(crate) fn await_what_has_happened(trace: &Trace, before: usize) -> Result<()> {
     // Watched, so that no filter leaves it out.
     let claim = Claim::watched()?;
     let port = claim.port;

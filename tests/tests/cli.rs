@@ -1,4 +1,4 @@
-//! The command line of `portwatch trace`: options, filters, ends and exit codes.
+//! The command line, above all that of `portwatch trace`: options, filters, ends and exit codes.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,6 +14,7 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
+use portwatch::model::verdict::Cause;
 use portwatch_tests::{
     harness::{
         Ended, Finished, Run, Trace, can_trace, check_log, parse_log, portwatch_binary,
@@ -56,12 +57,16 @@ fn succeed_and_fail(port: u16) {
 
 #[test]
 fn help_has_examples() {
-    for arguments in [&["--help"][..], &["trace", "--help"]] {
+    for (arguments, example) in [
+        (&["--help"][..], "portwatch trace"),
+        (&["trace", "--help"], "portwatch trace"),
+        (&["explain", "--help"], "portwatch explain live-listener"),
+    ] {
         let output = run(arguments);
         let help = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success());
         assert!(
-            help.contains("Examples:") && help.contains("portwatch trace"),
+            help.contains("Examples:") && help.contains(example),
             "{help}"
         );
     }
@@ -81,6 +86,31 @@ fn wrong_arguments() {
     assert_refused(&["trace", "--format", "xml"], "xml");
     assert_refused(&["trace", "--append"], "--output");
     assert_refused(&["no-such-command"], "no-such-command");
+    assert_refused(&["explain", "no-such-cause"], "no-such-cause");
+    // What is meant is said.
+    assert_refused(&["explain", "live-listner"], "'live-listener'");
+    assert_refused(&["explain", "time-wait", "self-connect"], "self-connect");
+}
+
+#[test]
+fn every_cause_is_explained() {
+    let list = run(&["explain"]);
+    let list = String::from_utf8(list.stdout).unwrap();
+    for cause in Cause::ALL {
+        let id = cause.as_str();
+        let listed = list
+            .lines()
+            .any(|line| line.starts_with(&format!("{id}  ")));
+        assert!(listed, "{id}: {list}");
+        let output = run(&["explain", id]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{id}");
+        assert_eq!(text.lines().next(), Some(id));
+        assert!(text.contains("\nWhat to do: "), "{text}");
+        assert!(!text.contains('\x1b'), "{text:?}");
+    }
+    let coloured = run(&["explain", "policy", "--color", "always"]);
+    assert!(coloured.stdout.starts_with(b"\x1b["));
 }
 
 /// The binary is run through a descriptor: its path may lie where only root may look.

@@ -6,6 +6,8 @@
 //! Those about ports that are watched are played once, with a portwatch of their own that is asked to watch: all at once,
 //! beside the others, for some of them take the kernel a minute.
 //!
+//! Which causes were proven is written to the file that `PORTWATCH_TEST_PROVEN` names, if it does.
+//!
 //! In an emulated machine (`PORTWATCH_TEST_AGAIN`) what went wrong in company is played once more alone, and what was wrong
 //! is shown: there a processor may stand still anywhere for long, and newer kernels hide calls from programs meanwhile.
 
@@ -19,7 +21,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use libtest_mimic::{Arguments, Failed, Trial};
 use portwatch_tests::{
-    check::hides_calls,
+    check::{Proven, hides_calls},
     harness::{Trace, can, can_trace, portwatch_binary},
     scenario::all,
     verify::{BATCH, Outcome, Verifier},
@@ -76,8 +78,16 @@ fn main() -> ExitCode {
         let finished = trace.stop().expect("a sound log");
         assert!(finished.ended.status.success(), "{:?}", finished.ended);
     }
+    if let Some(path) = env::var_os("PORTWATCH_TEST_PROVEN") {
+        let mut proven = PROVEN.lock().expect("nobody panics with it");
+        let written = proven.get_or_insert_default().write(path.as_ref());
+        written.expect("a place for what was proven");
+    }
     conclusion.exit_code()
 }
+
+/// What the trials have proven.
+static PROVEN: Mutex<Option<Proven>> = Mutex::new(None);
 
 fn late(scenario: &str) -> String {
     format!("{scenario}::late")
@@ -179,6 +189,8 @@ fn verdict(outcome: Result<Outcome>) -> Result<(), String> {
         can(reason, reason != "needs root");
     }
     if outcome.problems.is_empty() {
+        let mut proven = PROVEN.lock().map_err(|error| error.to_string())?;
+        proven.get_or_insert_default().add(&outcome.proven);
         Ok(())
     } else {
         Err(outcome.problems.join("\n"))

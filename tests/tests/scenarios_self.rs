@@ -1,13 +1,60 @@
-//! Each scenario does on this kernel what it says, without portwatch.
+//! Each scenario does on this kernel what it says, without portwatch; and every cause has a scenario.
 
-use std::process::{Command, ExitCode};
+use std::{
+    collections::BTreeSet,
+    process::{Command, ExitCode},
+    sync::Mutex,
+};
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use portwatch::model::verdict::Cause;
 use portwatch_tests::{harness::can, scenario::all, truth::Truth};
+
+/// Causes that have no scenario yet.
+const WITHOUT: &[Cause] = &[
+    Cause::SelfConnect,
+    Cause::InheritedDescriptor,
+    Cause::DescriptorInFlight,
+    Cause::PendingRelease,
+    Cause::SocketActivation,
+    Cause::PortProxy,
+    Cause::KernelSocket,
+    Cause::UnixPath,
+    Cause::UnixAbstract,
+    // Takes a socket that is closed in the microseconds after the kernel has refused for it.
+    Cause::ReleasedJustNow,
+    // Is told of what no scenario knows how to make happen.
+    Cause::Unknown,
+];
+
+/// The causes that scenarios made happen.
+static MADE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 fn main() -> ExitCode {
     let trials = all().map(|scenario| Trial::test(scenario.name, || play(scenario.name)));
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+    let arguments = Arguments::from_args();
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    if !arguments.list && conclusion.num_filtered_out == 0 && !conclusion.has_failed() {
+        every_cause_has_a_scenario();
+    }
+    conclusion.exit_code()
+}
+
+fn every_cause_has_a_scenario() {
+    let made = MADE.lock().expect("nobody panics with it");
+    for cause in Cause::ALL {
+        let (id, is_made) = (cause.as_str(), made.contains(cause.as_str()));
+        // Where a scenario cannot be played its cause is not made.
+        if can(
+            &format!("no scenario made {id} happen"),
+            is_made || WITHOUT.contains(cause),
+        ) {
+            assert!(
+                !is_made || !WITHOUT.contains(cause),
+                "{id} has a scenario now, and is still listed as without"
+            );
+        }
+    }
 }
 
 fn play(scenario: &str) -> Result<(), Failed> {
@@ -17,11 +64,17 @@ fn play(scenario: &str) -> Result<(), Failed> {
         return Err(String::from_utf8_lossy(&output.stderr).into());
     }
     let truth: Truth = serde_json::from_slice(&output.stdout)?;
-    match truth.skipped {
-        Some(reason) => {
-            can(&reason, reason != "needs root");
-        }
-        None => assert!(!truth.expect.is_empty()),
+    if let Some(reason) = truth.skipped {
+        can(&reason, reason != "needs root");
+        return Ok(());
     }
+    assert!(!truth.expect.is_empty());
+    let failures = truth
+        .expect
+        .iter()
+        .filter_map(|entry| entry.failure.as_ref());
+    let causes = failures.flat_map(|failure| failure.cause.iter().chain(&failure.also));
+    let mut made = MADE.lock().map_err(|error| error.to_string())?;
+    made.extend(causes.cloned());
     Ok(())
 }

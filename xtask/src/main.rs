@@ -77,7 +77,8 @@ enum Command {
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::BenchArgs),
     /// Boot Debian's kernels in emulated machines, and see there whether all that has to hold does: the scenarios in each
-    /// tier, and the rule. Writes down in docs/kernels.md what portwatch can know on which.
+    /// tier, and the rule. Writes down what portwatch can know on which (docs/kernels.md), and which causes it proved on
+    /// which (docs/causes.md).
     #[command(after_help = VM_EXAMPLES)]
     Vm {
         /// Which one: 5.10, 6.1, 6.12, newest or all.
@@ -92,7 +93,7 @@ enum Command {
         /// Seconds that one guest may run.
         #[arg(long, value_name = "SECONDS", default_value_t = LIMIT)]
         limit: u64,
-        /// Change no file: fail if docs/kernels.md is not up to date.
+        /// Change no file: fail if docs/kernels.md or docs/causes.md is not up to date.
         #[arg(long)]
         check: bool,
         /// What root runs there instead.

@@ -4,9 +4,11 @@
 //! statically. Emulation needs no privilege and no support of the processor, so it also works where this machine is itself
 //! a guest.
 
+mod causes;
 mod guest;
 mod initramfs;
 mod job;
+mod page;
 mod programs;
 mod qemu;
 mod table;
@@ -22,8 +24,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::kernels::{KERNELS, Kernel};
 use crate::shell::{output, say};
+use causes::Column;
 use guest::{Ending, Guest};
-use job::Job;
+use job::{Job, Question};
 use programs::Programs;
 use qemu::Qemu;
 use table::Row;
@@ -118,10 +121,13 @@ pub(crate) fn vm(request: &Request) -> Result<u8> {
         .find(|&code| code != 0);
     if request.makes_the_table() && code.is_none() {
         let table = table::render(&rows(&tried, &jobs, &programs)?);
+        let proven = causes::render(&columns(&tried, &jobs, &programs, request.check)?)?;
         if request.check {
             table::check(&table)?;
+            causes::check(&proven)?;
         } else {
             table::write(&table)?;
+            causes::write(&proven)?;
         }
     }
     Ok(code.unwrap_or_default())
@@ -207,15 +213,9 @@ fn summary(tried: &Tried, jobs: &[Job]) -> String {
 /// The table's: every kernel's, and this machine's as far as it can trace.
 fn rows(tried: &[Tried], jobs: &[Job], programs: &Programs) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for one in tried {
-        for (job, done) in jobs.iter().zip(&one.ending.done) {
-            if let (Some(tier), true) = (job.tier, job.answers) {
-                let row = Row::read(one.kernel.name, tier, &done.answer);
-                rows.push(row.with_context(|| {
-                    format!("kernel {}, {}: no answer", one.kernel.name, job.title)
-                })?);
-            }
-        }
+    for (kernel, tier, answer) in answers(tried, jobs, Question::Capabilities) {
+        let row = Row::read(kernel, tier, answer);
+        rows.push(row.with_context(|| format!("kernel {kernel}: no answer"))?);
     }
     let portwatch = programs.path("portwatch");
     let portwatch = portwatch.context("portwatch has not been built")?;
@@ -226,6 +226,58 @@ fn rows(tried: &[Tried], jobs: &[Job], programs: &Programs) -> Result<Vec<Row>> 
         }
     }
     Ok(rows)
+}
+
+/// What the guests answer to a question: the kernel, the tier and the answer.
+fn answers<'a>(
+    tried: &'a [Tried],
+    jobs: &'a [Job],
+    question: Question,
+) -> impl Iterator<Item = (&'static str, Tier, &'a str)> {
+    let of = move |one: &'a Tried| {
+        let told = jobs.iter().zip(&one.ending.done);
+        let answering = told.filter(move |(job, _)| job.answers == Some(question));
+        answering.filter_map(|(job, done)| Some((one.kernel.name, job.tier?, done.answer.as_str())))
+    };
+    tried.iter().flat_map(of)
+}
+
+/// The columns of the table of causes: every kernel's, and this machine's in the tier that it has, if they are to be written
+/// and root does it.
+fn columns(
+    tried: &[Tried],
+    jobs: &[Job],
+    programs: &Programs,
+    only_compare: bool,
+) -> Result<Vec<Column>> {
+    let columns = answers(tried, jobs, Question::Proven);
+    let columns = columns.map(|(kernel, tier, answer)| Column::read(kernel, tier, answer));
+    let mut columns = columns.collect::<Result<Vec<_>>>()?;
+    if !only_compare {
+        match here(programs) {
+            Ok(column) => columns.push(column),
+            Err(error) => say(format!("no causes of this machine: {error:#}")),
+        }
+    }
+    Ok(columns)
+}
+
+/// Plays the scenarios on this machine, in the tier that every kernel has.
+fn here(programs: &Programs) -> Result<Column> {
+    let tier = Tier::Tracepoint;
+    let program = |name: &str| programs.path(name).context("it has not been built");
+    let file = std::env::temp_dir().join(format!("portwatch-proven-{}", std::process::id()));
+    say("Playing the scenarios on this machine ...");
+    let mut live = Command::new(program("live")?);
+    live.env("PORTWATCH_BIN", program("portwatch")?)
+        .env("PORTWATCH_TEST_TIER", tier.name())
+        .env(job::PROVEN, &file);
+    let played = output(&mut live);
+    let told = std::fs::read_to_string(&file).context("nothing was proven");
+    // If it stays behind it only takes room.
+    let _ = std::fs::remove_file(&file);
+    played?;
+    Column::read(table::HERE, tier, &told?)
 }
 
 fn selected(name: &str) -> Result<Vec<&'static Kernel>> {
@@ -258,9 +310,9 @@ mod tests {
     #[test]
     fn a_command_is_run_once_unless_tiers_are_named() {
         let mut request = Request::everything(Duration::ZERO);
-        assert_eq!(request.jobs(None).len(), 5);
+        assert_eq!(request.jobs(None).len(), 7);
         request.tiers = vec![Tier::Fexit];
-        assert_eq!(request.jobs(None).len(), 3);
+        assert_eq!(request.jobs(None).len(), 4);
         assert!(!request.makes_the_table());
         request.command = vec!["live".to_owned(), "v6".to_owned()];
         let titles = |request: &Request| -> Vec<String> {

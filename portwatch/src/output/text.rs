@@ -233,6 +233,9 @@ impl Text {
             write!(out, "{intro}{count} {}", cause.as_str())?;
             intro = ", ";
         }
+        if !stop.failures.is_empty() {
+            write!(out, " (`portwatch explain ID` says more of each)")?;
+        }
         intro = "; forgotten to make room: ";
         for (kind, count) in stop.evicted.iter().filter(|(_, count)| **count > 0) {
             write!(out, "{intro}{count} {}", escape(kind))?;

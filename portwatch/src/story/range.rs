@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portwatch_common::{
-    endpoint::AF_UNIX,
+    endpoint::{AF_INET, AF_INET6},
     event::attempt::{self as raw, flag},
 };
 
@@ -21,7 +21,8 @@ impl<S: Surroundings> Story<S> {
         let netns = raw.netns;
         let asked_for_any = raw.errno == IN_USE
             && raw.requested.port == 0
-            && !matches!(raw.requested.family, 0 | AF_UNIX)
+            // Other families ask for no port, and have 0 there.
+            && matches!(raw.requested.family, AF_INET | AF_INET6)
             && raw.flags & flag::NETNS_READ != 0
             && netns.range_low <= netns.range_high;
         if !asked_for_any {

@@ -547,4 +547,9 @@ fn who_has_the_automatic_range_is_counted_by_port() {
     assert_eq!(by, [(21, 2), (20, 1)]);
     let verdict = failure(&attempt).verdict.as_ref().unwrap();
     assert_eq!(verdict.cause, Cause::EphemeralExhausted);
+
+    // A name of the unix family has no port, and the record 0 in its place.
+    bind.requested.family = AF_UNIX;
+    let attempt = attempt_of(&mut story, &refused(&bind, &[]));
+    assert_eq!(failure(&attempt).range_use, None);
 }

@@ -12,11 +12,12 @@ use std::{
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use portwatch_tests::{
-    agent, bench, crowd, guest,
+    agent, bench, churn, crowd, guest,
     harness::portwatch_binary,
     lab::Pace,
     load, rule,
     scenario::{all, find},
+    stress,
     verify::{BATCH, Outcome, Verifier},
 };
 
@@ -80,6 +81,21 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         connections: u64,
     },
+    /// Play very many scenarios, several at once, and compare portwatch's records with what happened; needs root
+    Stress {
+        /// How many
+        #[arg(long, default_value_t = 5000)]
+        plays: usize,
+        /// What decides which, and in which order [default: another one each time]
+        #[arg(long)]
+        seed: Option<u64>,
+        /// The portwatch binary
+        #[arg(long)]
+        portwatch: Option<PathBuf>,
+        /// One more argument for `portwatch trace`
+        #[arg(long = "arg", allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Bind generated pairs of sockets, and compare the kernel's answers with portwatch's rule; needs root
     Rule {
         /// How many; from 32000 on they hold every pair of the core
@@ -100,6 +116,25 @@ enum Command {
         /// Means nothing
         #[arg(last = true)]
         rest: Vec<OsString>,
+    },
+    /// Print a file
+    #[command(hide = true)]
+    Show {
+        /// Its path
+        path: PathBuf,
+    },
+    /// Be one of many that fight for a port
+    #[command(hide = true)]
+    Churn {
+        /// What it does
+        #[arg(value_parser = role)]
+        role: churn::Role,
+        /// Its name
+        name: String,
+        /// The port
+        port: u16,
+        /// How often
+        times: u32,
     },
     /// Bind and end at once
     #[command(name = agent::ONCE, hide = true)]
@@ -167,6 +202,22 @@ fn main() -> Result<ExitCode> {
             crowd::processes(processes)?;
             crowd::connections(port, connections)?;
         }
+        Command::Stress {
+            plays,
+            seed,
+            portwatch,
+            arguments,
+        } => {
+            let verifier = Verifier {
+                portwatch: portwatch.map_or_else(portwatch_binary, Ok)?,
+                scenarios: std::env::current_exe()?,
+                arguments,
+            };
+            let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+            let report = stress::run(&verifier, plays, seed)?;
+            writeln!(stdout(), "{report}")?;
+            stress::judge(&report)?;
+        }
         Command::Rule { pairs, seed } => {
             let report = rule::run(pairs, seed)?;
             writeln!(stdout(), "{report}")?;
@@ -176,10 +227,26 @@ fn main() -> Result<ExitCode> {
         }
         Command::Bench(args) => bench::run(&args)?,
         Command::Agent { keep, rest: _ } => agent::serve(&keep)?,
+        Command::Show { path } => stdout().write_all(&std::fs::read(path)?)?,
+        Command::Churn {
+            role,
+            name,
+            port,
+            times,
+        } => {
+            let part = churn::play(role, &name, port, times)?;
+            writeln!(stdout(), "{}", serde_json::to_string(&part)?)?;
+        }
         Command::Once { to } => agent::bind_once(to),
         Command::Guest => guest::serve()?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn role(text: &str) -> Result<churn::Role> {
+    let mut all = [churn::Role::Holders, churn::Role::Binder].into_iter();
+    all.find(|role| role.as_str() == text)
+        .with_context(|| format!("no {text}"))
 }
 
 /// Prints a line for each scenario, and one for each thing that is wrong. Exit code 1 if anything is.

@@ -12,7 +12,7 @@ use crate::{lab::Stop, truth::Truth};
 
 /// A scenario that is being played. It prints a line whenever it stops, goes on when it is told to, and prints the truth in
 /// the end. One that is dropped before goes on alone.
-pub(super) struct Player {
+pub(crate) struct Player {
     process: Child,
     go_on: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
@@ -22,7 +22,7 @@ pub(super) struct Player {
 
 impl Player {
     /// Starts a scenario that stops after each failure; more arguments may have it stop elsewhere, too.
-    pub(super) fn start(binary: &Path, scenario: &str, arguments: &[&str]) -> Result<Self> {
+    pub(crate) fn start(binary: &Path, scenario: &str, arguments: &[&str]) -> Result<Self> {
         let mut process = Command::new(binary)
             .args(["run", scenario, "--pace"])
             .args(arguments)
@@ -40,8 +40,13 @@ impl Player {
         })
     }
 
+    /// Process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Waits for the checkpoint; or for the end, if it cannot be played here.
-    pub(super) fn at_checkpoint(mut self) -> Result<Self> {
+    pub(crate) fn at_checkpoint(mut self) -> Result<Self> {
         match self.next_stop()? {
             None => {}
             Some(Stop::Checkpoint) => self.at_checkpoint = true,
@@ -51,7 +56,7 @@ impl Player {
     }
 
     /// Goes on to the end, and calls wherever it stops after the checkpoint, while everybody is still there.
-    pub(super) fn finish(mut self, mut at_stop: impl FnMut(&Stop)) -> Result<Truth> {
+    pub(crate) fn finish(mut self, mut at_stop: impl FnMut(&Stop)) -> Result<Truth> {
         if self.at_checkpoint {
             writeln!(self.go_on)?;
         }

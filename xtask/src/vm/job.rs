@@ -35,6 +35,14 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("PORTWATCH_TEST_AGAIN", "1"),
 ];
 
+/// Names the file for what the scenarios have proven.
+pub(super) const PROVEN: &str = "PORTWATCH_TEST_PROVEN";
+
+/// That file in a guest.
+fn proven(tier: Tier) -> String {
+    format!("/tmp/proven-{}", tier.name())
+}
+
 /// Pairs for the rule: enough for every clause, and done in half a minute.
 const PAIRS: &str = "20000";
 
@@ -46,8 +54,17 @@ pub(super) struct Job {
     words: Vec<String>,
     /// The one that portwatch is bound to in the tests.
     pub(super) tier: Option<Tier>,
-    /// Its standard output is an answer to us, and none of the guest's output.
-    pub(super) answers: bool,
+    /// Its standard output answers this question of ours, and is none of the guest's output.
+    pub(super) answers: Option<Question>,
+}
+
+/// What is asked of a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// What portwatch can know there.
+    Capabilities,
+    /// Which causes the scenarios have proven.
+    Proven,
 }
 
 impl Job {
@@ -65,7 +82,7 @@ impl Job {
             title,
             words,
             tier,
-            answers: false,
+            answers: None,
         }
     }
 
@@ -75,6 +92,7 @@ impl Job {
         let mut jobs = Vec::new();
         for &tier in tiers {
             jobs.push(Self::new("scenarios", words("live"), Some(tier)));
+            jobs.push(Self::proven(tier));
             jobs.push(Self::capabilities(tier, object));
         }
         let rule = words(&format!("scenario rule --pairs {PAIRS}"));
@@ -91,8 +109,17 @@ impl Job {
         }
         let words = words.into_iter().map(str::to_owned).collect();
         Self {
-            answers: true,
+            answers: Some(Question::Capabilities),
             ..Self::new("capabilities", words, Some(tier))
+        }
+    }
+
+    /// Answers with what the scenarios have left there.
+    fn proven(tier: Tier) -> Self {
+        let words = ["scenario", "show", &proven(tier)].map(str::to_owned);
+        Self {
+            answers: Some(Question::Proven),
+            ..Self::new("proven", words.into(), Some(tier))
         }
     }
 
@@ -101,11 +128,13 @@ impl Job {
         let mut environment: BTreeMap<&str, &str> = ENVIRONMENT.iter().copied().collect();
         environment.extend(self.tier.map(|tier| ("PORTWATCH_TEST_TIER", tier.name())));
         environment.extend(object.map(|object| ("PORTWATCH_BPF_OBJECT", object)));
+        let proven = self.tier.map(proven);
+        environment.extend(proven.as_deref().map(|path| (PROVEN, path)));
         json!({
             "title": self.title,
             "words": self.words,
             "environment": environment,
-            "answers": self.answers,
+            "answers": self.answers.is_some(),
         })
     }
 }
@@ -133,8 +162,10 @@ mod tests {
             titles,
             [
                 "scenarios, tier fexit",
+                "proven, tier fexit",
                 "capabilities, tier fexit",
                 "scenarios, tier tracepoint",
+                "proven, tier tracepoint",
                 "capabilities, tier tracepoint",
                 "rule"
             ]
@@ -143,7 +174,8 @@ mod tests {
             serde_json::from_slice(&described(&jobs, Some("/bin/o")).unwrap()).unwrap();
         assert_eq!(told[0]["environment"]["PORTWATCH_TEST_TIER"], "fexit");
         assert_eq!(told[0]["environment"]["PORTWATCH_BPF_OBJECT"], "/bin/o");
-        assert_eq!(told[1]["words"][7], "/bin/o");
-        assert_eq!(told[4]["environment"]["PORTWATCH_TEST_TIER"], Value::Null);
+        assert_eq!(told[0]["environment"][PROVEN], told[1]["words"][2]);
+        assert_eq!(told[2]["words"][7], "/bin/o");
+        assert_eq!(told[6]["environment"]["PORTWATCH_TEST_TIER"], Value::Null);
     }
 }

@@ -2,17 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::fs;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use serde_json::Value;
 
 use super::job::Tier;
-use crate::shell::root;
+use super::page;
 
 const FILE: &str = "docs/kernels.md";
-const BEGIN: &str = "<!-- generated: cargo xtask vm --kernel all -->\n";
-const END: &str = "<!-- end -->\n";
 
 /// Name of the kernel that this machine has. CI's may be another one, so its rows are not compared.
 pub(super) const HERE: &str = "developed on";
@@ -79,34 +76,12 @@ pub(super) fn render(rows: &[Row]) -> String {
 
 /// Puts the table into the page.
 pub(super) fn write(table: &str) -> Result<()> {
-    let path = root().join(FILE);
-    let page = fs::read_to_string(&path).with_context(|| format!("cannot read {FILE}"))?;
-    let page = replaced(&page, table)?;
-    fs::write(&path, page).with_context(|| format!("cannot write {FILE}"))
+    page::write(FILE, table)
 }
 
 /// Fails if the page has another table. Releases of kernels may be newer.
 pub(super) fn check(table: &str) -> Result<()> {
-    let page = fs::read_to_string(root().join(FILE));
-    let page = page.with_context(|| format!("cannot read {FILE}"))?;
-    let (_, committed, _) = parts(&page)?;
-    if lasting(committed) != lasting(table) {
-        bail!("{FILE} is not up to date: run `cargo xtask vm`, which would write\n\n{table}");
-    }
-    Ok(())
-}
-
-fn replaced(page: &str, table: &str) -> Result<String> {
-    let (before, _, after) = parts(page)?;
-    Ok(format!("{before}{BEGIN}\n{table}\n{END}{after}"))
-}
-
-/// What is before the table, the table, and what is behind.
-fn parts(page: &str) -> Result<(&str, &str, &str)> {
-    let missing = || format!("{FILE} does not have the lines {BEGIN}and {END}");
-    let (before, rest) = page.split_once(BEGIN).with_context(missing)?;
-    let (table, after) = rest.split_once(END).with_context(missing)?;
-    Ok((before, table, after))
+    page::check(FILE, table, lasting)
 }
 
 /// The cells that are the same wherever it is made.
@@ -164,14 +139,5 @@ mod tests {
         let old = table("6.1.0-40", "exact");
         assert_eq!(lasting(&old), lasting(&table("6.1.0-41", "exact")));
         assert_ne!(lasting(&old), lasting(&table("6.1.0-40", "walked")));
-    }
-
-    #[test]
-    fn only_what_is_between_the_markers_changes() {
-        let page = format!("a\n{BEGIN}old\n{END}b\n");
-        let new = replaced(&page, "| new |\n").unwrap();
-        assert_eq!(new, format!("a\n{BEGIN}\n| new |\n\n{END}b\n"));
-        assert_eq!(replaced(&new, "| new |\n").unwrap(), new);
-        assert!(replaced("a", "b").is_err());
     }
 }

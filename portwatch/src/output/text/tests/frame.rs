@@ -100,7 +100,7 @@ fn the_frame_of_a_log() {
     -- 2026-11-22 +01:00 --
     01:00:00.000  bind   tcp   0.0.0.0:8080          node[4182] node.service           ok
     -- 2026-11-21 +01:00 --
-    -- 13:03:41.118 stopped: 120 attempts seen, 2 filtered out, 37 lost; failed: 2 live-listener, 1 time-wait; forgotten to make room: 3 sockets --
+    -- 13:03:41.118 stopped: 120 attempts seen, 2 filtered out, 37 lost; failed: 2 live-listener, 1 time-wait (`portwatch explain ID` says more of each); forgotten to make room: 3 sockets --
     ");
     // The beginning may be missing: the date is shown all the same.
     assert_snapshot!(whole(Theme::plain(), &[next_day.clone(), next_day]), @"

@@ -1,0 +1,55 @@
+//! Five thousand plays of the scenarios at once and in a random order: all of it is told once and truly; and holders that
+//! are gone before anyone looks are never mistaken for others.
+
+use std::{
+    env,
+    sync::{Mutex, PoisonError},
+};
+
+use portwatch_tests::{
+    churn,
+    harness::{can_trace, portwatch_binary},
+    stress,
+    verify::Verifier,
+};
+
+const PLAYS: usize = 5000;
+
+/// Each portwatch would tell what the other test does, too.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn verifier() -> Verifier {
+    Verifier {
+        portwatch: portwatch_binary().unwrap(),
+        scenarios: env!("CARGO_BIN_EXE_scenario").into(),
+        arguments: Vec::new(),
+    }
+}
+
+/// `PORTWATCH_TEST_SEED` plays the same again.
+#[test]
+#[expect(clippy::print_stderr, reason = "the output of a test")]
+fn five_thousand_plays() {
+    if !can_trace() {
+        return;
+    }
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let seed = env::var("PORTWATCH_TEST_SEED").ok();
+    let seed = seed.map_or_else(|| fastrand::u64(..), |seed| seed.parse().unwrap());
+    eprintln!("seed {seed}");
+    let report = stress::run(&verifier(), PLAYS, seed).unwrap();
+    eprintln!("{report}");
+    stress::judge(&report).unwrap();
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "the output of a test")]
+fn holders_that_are_gone_at_once() {
+    if !can_trace() {
+        return;
+    }
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let report = churn::run(&verifier()).unwrap();
+    eprintln!("{report}");
+    churn::judge(&report).unwrap();
+}
