@@ -88,7 +88,7 @@ pub struct TraceArgs {
     /// Only attempts of processes or threads of this name (15 bytes at most, as in /proc/PID/comm).
     #[arg(long, value_name = "NAME", value_parser = parse_comm)]
     pub comm: Option<String>,
-    /// Only attempts that fail.
+    /// Only attempts that fail, and the one that succeeds in the end.
     #[arg(long)]
     pub failures: bool,
     /// In text, show every attempt in full, also a retry that fails as the one before did (JSON always has them all).

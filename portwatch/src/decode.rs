@@ -209,6 +209,36 @@ mod tests {
     }
 
     #[test]
+    fn forks_and_signals_are_read_whole_or_not_at_all() {
+        let header = |kind: Kind, len: usize| Header {
+            boot_ns: 7,
+            kind: kind as u16,
+            len: u16::try_from(len).unwrap(),
+            cpu: 1,
+        };
+        let fork = Fork {
+            header: header(Kind::Fork, size_of::<Fork>()),
+            tgid: 9,
+            ..Fork::default()
+        };
+        let signal = Signal {
+            header: header(Kind::Signal, size_of::<Signal>()),
+            signal: 15,
+            ..Signal::default()
+        };
+        let chunk = [fork.as_bytes(), signal.as_bytes()].concat();
+        let whole: Vec<_> = events(&chunk).collect();
+        assert_eq!(whole, [Ok(Event::Fork(fork)), Ok(Event::Signal(signal))]);
+        let mut short = fork;
+        short.header.len -= 8;
+        let bytes = &short.as_bytes()[..usize::from(short.header.len)];
+        assert!(matches!(
+            events(bytes).next(),
+            Some(Err(DecodeError::Size { kind: 7, .. }))
+        ));
+    }
+
+    #[test]
     fn a_count_that_does_not_fit_its_record_is_refused() {
         let (mut conflict, _) = sample(2);
         conflict.walk.candidates_len = 3;

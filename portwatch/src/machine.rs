@@ -324,8 +324,10 @@ impl Surroundings for Machine {
 
     fn keeper(&mut self, socket: &Unheld) -> Option<Keeper> {
         match &mut self.holders {
-            // Only who sees every process knows that none has a descriptor.
-            Source::Iterators(iterators) if self.sees_all_processes => {
+            // Only who sees every process, and has looked, knows that none has a descriptor.
+            Source::Iterators(iterators)
+                if self.sees_all_processes && self.looks.contains_key(&socket.port) =>
+            {
                 self.keepers.find(socket, iterators)
             }
             _ => None,

@@ -31,7 +31,7 @@ mod same_service;
 mod stage;
 pub(crate) mod stand_in;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod unix;
 mod wording;
 

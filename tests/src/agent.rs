@@ -3,6 +3,7 @@
 //! Its standard input is the control socket, its standard output a spare one, for the child that it may fork.
 
 mod keep;
+mod mptcp;
 mod process;
 mod seccomp;
 mod socket;
@@ -96,6 +97,7 @@ impl Agent {
             }
             Request::NewNetns => process::new_netns(),
             Request::AddAddress(addr) => process::add_address(*addr),
+            Request::ListenInKernel(at) => mptcp::listen(*at),
             Request::JoinNetns(pid) => process::join_netns(*pid),
             Request::WriteFile(path, text) => {
                 std::fs::write(path, text).with_context(|| path.display().to_string())?;

@@ -47,6 +47,8 @@ pub struct Report {
     pub failed: usize,
     /// Failures of which somebody was named.
     pub named: usize,
+    /// Failures whose holder let go in the microseconds after the kernel had refused, and was seen to.
+    pub released: usize,
     /// Failures whose cause is unknown.
     pub unknown: usize,
     /// What is wrong.
@@ -59,12 +61,13 @@ impl fmt::Display for Report {
             attempts,
             failed,
             named,
+            released,
             unknown,
             problems,
         } = self;
         write!(
             f,
-            "{attempts} binds, {failed} failed: {named} with a name, {unknown} unknown; {} problems",
+            "{attempts} binds, {failed} failed: {named} with a name, {released} released just now, {unknown} unknown; {} problems",
             problems.len()
         )
     }
@@ -173,8 +176,19 @@ fn look(report: &mut Report, attempt: &Attempt, record: &Value, holds: &HashMap<
             }
         }
     }
-    report.named += usize::from(is_named);
     let verdict = &record["verdict"];
+    if verdict["cause"] == "released-just-now" {
+        report.released += 1;
+        let releaser = &record["released"]["owner"];
+        if !releaser.is_null() {
+            is_named = true;
+            if !is_right(releaser, &Value::Null, attempt, holds) {
+                let wrong = format!("{attempt:?} was not blocked by {releaser}: {record}");
+                report.problems.push(wrong);
+            }
+        }
+    }
+    report.named += usize::from(is_named);
     let summary = verdict["summary"].as_str().unwrap_or_default();
     // Names are followed by the pid: `hb17[4711]`.
     if !is_named
@@ -214,6 +228,10 @@ pub fn judge(report: &Report) -> Result<()> {
         .collect();
     ensure!(first.is_empty(), "{report}\n{}", first.join("\n"));
     ensure!(report.failed >= 100, "hardly any bind failed: {report}");
+    ensure!(
+        report.released > 0,
+        "nobody was seen to let go in the middle of a call: {report}"
+    );
     Ok(())
 }
 

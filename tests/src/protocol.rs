@@ -2,7 +2,7 @@
 
 use std::{
     io::{IoSlice, IoSliceMut},
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
     path::PathBuf,
 };
@@ -132,6 +132,8 @@ pub enum Request {
     NewNetns,
     /// Gives `lo` one more address.
     AddAddress(Ipv4Addr),
+    /// Has the kernel itself listen, for Multipath TCP.
+    ListenInKernel(SocketAddrV4),
     /// Moves to the network namespace of a process.
     JoinNetns(u32),
     /// Writes a file, such as a setting below `/proc/sys`.

@@ -27,8 +27,8 @@ use portwatch_tests::{
     verify::{BATCH, Outcome, Verifier},
 };
 
-/// The portwatch that is there from the beginning: started by the first who needs it.
-type Shared = Arc<Mutex<Option<Arc<Trace>>>>;
+/// The portwatch that is there from the beginning: started by the first who needs it, or why it does not start.
+type Shared = Arc<Mutex<Option<Result<Arc<Trace>, String>>>>;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
         });
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    if let Some(trace) = shared.lock().expect("nobody panics with it").take() {
+    if let Some(Ok(trace)) = shared.lock().expect("nobody panics with it").take() {
         let trace = Arc::into_inner(trace).expect("all trials are over");
         let finished = trace.stop().expect("a sound log");
         assert!(finished.ended.status.success(), "{:?}", finished.ended);
@@ -99,10 +99,11 @@ fn from_the_beginning(scenario: &str, shared: &Shared) -> Result<(), Failed> {
     };
     let trace = {
         let mut shared = shared.lock().map_err(|_| "portwatch has not started")?;
-        match &*shared {
-            Some(trace) => Arc::clone(trace),
-            None => Arc::clone(shared.insert(Arc::new(verifier.trace()?))),
-        }
+        let started = shared.get_or_insert_with(|| {
+            let trace = verifier.trace();
+            trace.map(Arc::new).map_err(|error| format!("{error:#}"))
+        });
+        Arc::clone(started.as_ref().map_err(String::as_str)?)
     };
     judge(verifier.verify(&trace, scenario), || {
         let alone = verifier.trace()?;

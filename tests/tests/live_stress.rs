@@ -1,6 +1,11 @@
 //! Five thousand plays of the scenarios at once and in a random order: all of it is told once and truly; and holders that
 //! are gone before anyone looks are never mistaken for others.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 use std::{
     env,
     sync::{Mutex, PoisonError},
@@ -28,7 +33,6 @@ fn verifier() -> Verifier {
 
 /// `PORTWATCH_TEST_SEED` plays the same again.
 #[test]
-#[expect(clippy::print_stderr, reason = "the output of a test")]
 fn five_thousand_plays() {
     if !can_trace() {
         return;
@@ -43,7 +47,6 @@ fn five_thousand_plays() {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "the output of a test")]
 fn holders_that_are_gone_at_once() {
     if !can_trace() {
         return;

@@ -66,14 +66,23 @@ fn privileged(program: &str) -> Result<Command> {
 
 /// The daemons were installed for their programs: they are not to run after the next boot either.
 fn disable_daemons(packages: &[&str]) -> Result<()> {
-    for (package, service) in [("nginx-light", "nginx"), ("redis-server", "redis-server")] {
-        if !packages.contains(&package) {
+    // Of Docker the daemon, and the socket that would start it.
+    const DAEMONS: &[(&str, &[&str])] = &[
+        ("nginx-light", &["nginx"]),
+        ("redis-server", &["redis-server"]),
+        ("docker.io", &["docker", "docker.socket"]),
+        ("openssh-server", &["ssh"]),
+    ];
+    for (package, services) in DAEMONS {
+        if !packages.contains(package) {
             continue;
         }
         if which("systemctl").is_some() {
-            run(privileged("systemctl")?.args(["disable", "--quiet", service]))?;
+            run(privileged("systemctl")?
+                .args(["disable", "--quiet"])
+                .args(*services))?;
         } else {
-            run(privileged("update-rc.d")?.args([service, "disable"]))?;
+            run(privileged("update-rc.d")?.args([services[0], "disable"]))?;
         }
     }
     Ok(())

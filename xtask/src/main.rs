@@ -103,7 +103,7 @@ enum Command {
 }
 
 /// Seconds that a guest may run.
-const LIMIT: u64 = 1200;
+const LIMIT: u64 = 2400;
 
 #[derive(Clone, Copy, ValueEnum)]
 enum TierArg {

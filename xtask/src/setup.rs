@@ -16,6 +16,14 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("node", "nodejs"),
     ("ip", "iproute2"),
     ("unshare", "util-linux"),
+    ("nsenter", "util-linux"),
+    ("dockerd", "docker.io"),
+    // Without libraries: containers have nothing else.
+    ("busybox", "busybox-static"),
+    ("systemd-socket-activate", "systemd"),
+    ("socat", "socat"),
+    ("ssh", "openssh-client"),
+    ("sshd", "openssh-server"),
     // Kernels are compressed with one of these.
     ("gzip", "gzip"),
     ("xz", "xz-utils"),

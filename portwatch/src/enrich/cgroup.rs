@@ -69,6 +69,9 @@ pub(super) fn is_unit_name(name: &str) -> bool {
     name.len() < 256 && !name.starts_with(['.', '@']) && name.bytes().all(valid)
 }
 
+/// What runs a container of [`nspawn`].
+const NSPAWN: &str = "systemd-nspawn";
+
 /// The innermost container that the path names.
 #[must_use]
 pub fn container(path: &str) -> Option<Container> {
@@ -84,7 +87,12 @@ pub fn container(path: &str) -> Option<Container> {
         if let Some((id, runtime)) = container_id(component, outer) {
             // A bare id below a pod: Kubernetes does not say which runtime it has.
             let runtime = runtime.or((pod.is_some() && kubernetes).then_some("kubernetes"));
-            let (id, runtime) = (id.to_owned(), runtime.map(str::to_owned));
+            let id = if runtime == Some(NSPAWN) {
+                unescaped(id)
+            } else {
+                id.to_owned()
+            };
+            let runtime = runtime.map(str::to_owned);
             found = Some(Container {
                 id,
                 runtime,
@@ -99,7 +107,7 @@ pub fn container(path: &str) -> Option<Container> {
 /// The id and the runtime, where this component is a container's. `outer` is the component before it.
 fn container_id<'a>(
     component: &'a str,
-    outer: Option<&str>,
+    outer: Option<&'a str>,
 ) -> Option<(&'a str, Option<&'static str>)> {
     /// Of the systemd drivers (`docker-ID.scope`), and of some cgroupfs drivers (`crio-ID`).
     const PREFIXES: [(&str, &str); 6] = [
@@ -118,6 +126,20 @@ fn container_id<'a>(
     // LXC up to 3, and Proxmox.
     if matches!(outer, Some("lxc" | "lxc.payload")) {
         return Some((component, Some("lxc")));
+    }
+    // systemd-nspawn has its own processes beside, in `supervisor`. A virtual machine has no payload.
+    if let ("payload", Some(outer)) = (component, outer) {
+        return nspawn(outer).map(|name| (name, Some(NSPAWN)));
+    }
+    // Amazon ECS, where the container is of a task of the same id: `ecs/TASK/TASK-NUMBER`.
+    if let Some((task, number)) = component.split_once('-')
+        && outer == Some(task)
+        && task.len() == 32
+        && task.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return Some((component, None));
     }
     // containerd's cgroupfs driver with a path that was meant for systemd: `SLICE:cri-containerd:ID`.
     if let Some((_, rest)) = component.split_once(".slice:") {
@@ -142,6 +164,24 @@ fn container_id<'a>(
             _ => None,
         },
     ))
+}
+
+/// The name of the machine, out of the unit that it runs in.
+fn nspawn(unit: &str) -> Option<&str> {
+    let of_a_service = unit
+        .strip_prefix("systemd-nspawn@")
+        .and_then(|name| name.strip_suffix(".service"));
+    let of_a_terminal = unit
+        .strip_prefix("machine-")
+        .and_then(|name| name.strip_suffix(".scope"));
+    of_a_service
+        .or(of_a_terminal)
+        .filter(|name| !name.is_empty())
+}
+
+/// What `unit_name_escape` of systemd has made of `-`, as it was.
+fn unescaped(name: &str) -> String {
+    name.replace("\\x2d", "-")
 }
 
 fn is_id(id: &str) -> bool {

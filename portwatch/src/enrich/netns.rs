@@ -41,12 +41,16 @@ fn inode(file: &Metadata) -> Option<u32> {
 /// Looks up names, and keeps them for as long as they hold.
 ///
 /// A namespace's inode is given again when it is gone; its cookie is not. A file keeps its namespace alive, so what it
-/// leads to now is the living namespace of that inode.
+/// leads to now is the living namespace of that inode. Names are asked for in the order in which the kernel handed attempts
+/// over, and a namespace lives as long as somebody acts on a socket of it: one that is new is the living one.
 #[derive(Debug, Default)]
 pub struct Names {
     known: HashMap<(u32, Option<u64>), Known>,
-    /// By inode, the cookie of its latest namespace: they count upwards.
+    /// By inode, the cookie of the namespace that was seen last. Which is the greater says nothing: each CPU has a batch of
+    /// its own (`gen_cookie_next()` of `include/linux/cookie.h`).
     latest: HashMap<u32, u64>,
+    /// The host's own, once it is known.
+    host: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -60,6 +64,9 @@ enum Known {
 impl Names {
     /// The name of the namespace with this inode and, where the kernel has given it one, this cookie.
     pub fn name(&mut self, netns: u32, cookie: Option<u64>) -> Option<String> {
+        if self.host.is_none() {
+            self.host = of_host();
+        }
         self.name_with(netns, cookie, files, leads_to)
     }
 
@@ -73,18 +80,25 @@ impl Names {
         let key = (netns, cookie);
         if let Some(cookie) = cookie {
             let latest = self.latest.entry(netns).or_insert(cookie);
-            if cookie < *latest {
-                // It is gone: a file of that inode is another one's.
-                return match self.known.get(&key) {
-                    Some(Known::Named(name, _)) => Some(name.clone()),
-                    _ => None,
-                };
+            if *latest != cookie {
+                if let Some(known) = self.known.get(&key) {
+                    // Another one has been seen since, so it is gone: a file of that inode is the other one's.
+                    return match known {
+                        Known::Named(name, _) => Some(name.clone()),
+                        Known::Nameless(_) => None,
+                    };
+                }
+                *latest = cookie;
             }
-            *latest = cookie;
         }
         match self.known.get(&key) {
             Some(Known::Named(name, path)) if holds(path, netns) => return Some(name.clone()),
-            Some(Known::Nameless(then)) if then.elapsed() < NAMELESS => return None,
+            // Without a cookie it may be another namespace by now, unless it is the one that stays.
+            Some(Known::Nameless(then))
+                if then.elapsed() < NAMELESS && (cookie.is_some() || self.host == Some(netns)) =>
+            {
+                return None;
+            }
             _ => {}
         }
         if self.known.len() >= CAPACITY {
@@ -128,6 +142,7 @@ fn leads_to(path: &PathBuf, netns: u32) -> bool {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "it is what a look-up gives")]
     fn path(name: &str) -> Option<PathBuf> {
         Some(format!("/run/netns/{name}").into())
     }
@@ -161,8 +176,11 @@ mod tests {
     #[test]
     fn a_namespace_that_is_gone_has_not_the_name_of_the_next() {
         let mut names = Names::default();
-        names.name_with(7, Some(2), |_| path("green"), |_, _| true);
-        assert_eq!(names.name_with(7, Some(1), never, |_, _| panic!()), None);
+        // The cookies do not count upwards.
+        names.name_with(7, Some(5000), |_| None, |_, _| panic!());
+        let next = names.name_with(7, Some(2), |_| path("green"), |_, _| true);
+        assert_eq!(next.as_deref(), Some("green"));
+        assert_eq!(names.name_with(7, Some(5000), never, |_, _| panic!()), None);
     }
 
     #[test]
@@ -171,8 +189,9 @@ mod tests {
         names.name_with(7, None, |_| path("blue"), |_, _| true);
         let gone = names.name_with(7, None, |_| None, |_, _| false);
         assert_eq!(gone, None);
-        // For a moment, what has no name is not looked for.
-        assert_eq!(names.name_with(7, None, never, |_, _| panic!()), None);
+        // With one, what has no name is not looked for again for a moment.
+        names.name_with(7, Some(1), |_| None, |_, _| panic!());
+        assert_eq!(names.name_with(7, Some(1), never, |_, _| panic!()), None);
     }
 
     #[test]
@@ -192,5 +211,20 @@ mod tests {
         );
         assert!(of_host().is_some());
         assert!(!leads_to(&"/proc/self/status".into(), of_host().unwrap()));
+    }
+
+    #[test]
+    fn without_a_cookie_only_the_hosts_own_namespace_is_believed_to_stay_nameless() {
+        let mut names = Names {
+            host: Some(1),
+            ..Names::default()
+        };
+        for netns in [1, 2] {
+            assert_eq!(names.name_with(netns, None, |_| None, |_, _| false), None);
+        }
+        let look = |_| path("blue");
+        assert_eq!(names.name_with(1, None, never, |_, _| false), None);
+        let found = names.name_with(2, None, look, |_, _| false);
+        assert_eq!(found.as_deref(), Some("blue"));
     }
 }

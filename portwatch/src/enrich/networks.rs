@@ -24,8 +24,7 @@ const CGROUP_BYTES: u64 = 64 * 1024;
 #[derive(Debug, Default)]
 pub struct Networks {
     looked: Option<Instant>,
-    /// By inode.
-    networks: BTreeMap<u32, Network>,
+    by_inode: BTreeMap<u32, Network>,
     /// Addresses that nobody had, or more than one.
     unknown: HashMap<IpAddr, Instant>,
 }
@@ -106,12 +105,12 @@ impl Networks {
             self.unknown.insert(addr, Instant::now());
             return None;
         };
-        Some((inode, self.networks.get(&inode)?))
+        Some((inode, self.by_inode.get(&inode)?))
     }
 
     fn one_at(&self, addr: IpAddr, from: Option<u32>) -> Option<u32> {
         let mut found = self
-            .networks
+            .by_inode
             .iter()
             .filter(|(inode, network)| Some(**inode) != from && network.has(**inode, addr));
         let (inode, _) = found.next()?;
@@ -120,22 +119,22 @@ impl Networks {
 
     /// The namespace with this inode, if containers are in it.
     pub fn of(&mut self, inode: u32) -> Option<&Network> {
-        if !self.looked.is_some_and(|then| then.elapsed() < FRESH) {
+        if self.looked.is_none_or(|then| then.elapsed() >= FRESH) {
             self.look();
         }
-        self.networks.get(&inode)
+        self.by_inode.get(&inode)
     }
 
     fn look(&mut self) {
         self.looked = Some(Instant::now());
-        self.networks.clear();
+        self.by_inode.clear();
         let Ok(entries) = fs::read_dir("/proc") else {
             return;
         };
         let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
         for pid in pids {
             if let (Some(container), Some(inode)) = (container_of(pid), netns::of_process(pid)) {
-                let network = self.networks.entry(inode).or_default();
+                let network = self.by_inode.entry(inode).or_default();
                 network.members.push(Member { pid, container });
             }
         }

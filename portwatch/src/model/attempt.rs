@@ -247,13 +247,13 @@ pub struct Blocker {
     pub holders: Vec<Holder>,
     /// How a holder that did not bind it came by it, where that was seen.
     #[serde(default)]
-    pub inherited: Option<Inheritance>,
+    pub inherited: Option<Box<Inheritance>>,
     /// What keeps it open where nobody has a descriptor, as far as that can be seen.
     #[serde(default)]
-    pub kept_by: Option<KeptBy>,
+    pub kept_by: Option<Box<KeptBy>>,
     /// Whom its holder has it for.
     #[serde(default)]
-    pub on_behalf_of: Option<OnBehalfOf>,
+    pub on_behalf_of: Option<Box<OnBehalfOf>>,
 }
 
 /// How many sockets were on the port in this namespace, by state.

@@ -58,7 +58,7 @@ pub const TICK_NS: u64 = 10_000_000;
 
 impl Process {
     /// How many ancestors are kept.
-    pub const ANCESTORS: usize = 8;
+    pub const ANCESTORS: usize = 4;
 
     /// True if both are the same process: same pid and, where both know it, the same start.
     ///

@@ -27,6 +27,8 @@ const CAP_NET_BIND_SERVICE: u64 = 1 << 10;
 const SOCK_RAW: u16 = 3;
 /// Kind of the record that tells of lost entries.
 const LOST_ENTRIES: &str = "entry";
+/// Kind of the record that tells of lost records of processes.
+const LOST_PROCESSES: &str = "process";
 
 pub(super) fn ip(endpoint: &Endpoint) -> Option<IpAddr> {
     let a = endpoint.addr;
@@ -130,6 +132,8 @@ pub(super) struct Tracing {
     since_ns: Option<u64>,
     /// The entries of some calls were lost.
     lost_entries: bool,
+    /// When it was last told that records of processes were lost: `CLOCK_BOOTTIME`, ns.
+    lost_processes_ns: Option<u64>,
 }
 
 impl Tracing {
@@ -138,8 +142,16 @@ impl Tracing {
         match body {
             Body::Start(_) => self.since_ns = Some(boot_ns),
             Body::Lost(lost) if lost.kind == LOST_ENTRIES => self.lost_entries = true,
+            Body::Lost(lost) if lost.kind == LOST_PROCESSES => {
+                self.lost_processes_ns = Some(boot_ns);
+            }
             _ => {}
         }
+    }
+
+    /// True if no record of a process was lost since a moment, as far as was told.
+    pub(super) fn knows_processes_since(&self, boot_ns: u64) -> bool {
+        self.lost_processes_ns.is_none_or(|lost| lost < boot_ns)
     }
 
     /// True if the call is known to have begun while tracing. Without an entry it may have been under way when tracing

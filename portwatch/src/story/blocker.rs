@@ -106,9 +106,9 @@ impl<S: Surroundings> Story<S> {
             clause: Clause::Undecided,
             certainty: Certainty::Walked,
             owner,
-            inherited,
-            kept_by,
-            on_behalf_of,
+            inherited: inherited.map(Box::new),
+            kept_by: kept_by.map(Box::new),
+            on_behalf_of: on_behalf_of.map(Box::new),
             holders,
         })
     }

@@ -157,7 +157,8 @@ impl<S: Surroundings> Story<S> {
         let owner = &candidate.owner;
         let bound = owner.roles & role::BOUND != 0 && owner.roles & role::CONNECTED == 0;
         let here = matches!(candidate.socket.state, state::LISTEN | state::CLOSE);
-        if !bound || !here || owner.since_ns == 0 {
+        let known = owner.since_ns != 0 && self.tracing.knows_processes_since(owner.since_ns);
+        if !bound || !here || !known {
             return None;
         }
         let from = Key::new(owner.tgid, owner.start_boot_ns);

@@ -1,9 +1,6 @@
 //! Stories told of made-up events, on a made-up machine.
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, Ipv4Addr},
-};
+use std::net::Ipv4Addr;
 
 use portwatch_common::{
     endpoint::{AF_INET, AF_UNIX, Endpoint},
@@ -13,18 +10,18 @@ use portwatch_common::{
         owner::{Owner as RawOwner, role},
         process::{Exit, Task},
         socket::{Socket, flag, state},
-        time_wait::{Recheck, Rechecked},
     },
 };
 use zerocopy::FromZeros;
 
-use super::{Descriptor, Keeper, Managed, Story, Surroundings, Unheld, UnixAsked, UnixFound};
+use self::fake::Fake;
+use super::{Descriptor, Keeper, Managed, Story, UnixFound};
 use crate::{
     clock::Clock,
     decode::Event,
     model::{
         attempt::{Attempt, Blocker, Failure},
-        process::{Container, Process, Source},
+        process::Source,
         record::Body,
         verdict::Cause,
     },
@@ -32,6 +29,8 @@ use crate::{
 
 mod behalf;
 mod episodes;
+mod fake;
+mod holding;
 mod lineages;
 mod ports;
 mod stages;
@@ -39,130 +38,6 @@ mod time_waits;
 
 const NETNS: u32 = 4_026_531_840;
 const SECOND: u64 = 1_000_000_000;
-
-/// A machine whose answers are set by the test.
-#[derive(Debug, Default)]
-struct Fake {
-    open: Vec<Descriptor>,
-    alive: HashMap<u32, u64>,
-    rechecked: Vec<Rechecked>,
-    /// Executable and arguments, by pid.
-    programs: HashMap<u32, Vec<&'static str>>,
-    /// Names of namespaces, by cookie.
-    netns_names: HashMap<u64, &'static str>,
-    /// Containers, by address and port, and by the relay that has their namespace open.
-    containers: HashMap<(IpAddr, u16), &'static str>,
-    containers_open: HashMap<u32, &'static str>,
-    /// Units of the service manager's sockets.
-    socket_units: Vec<(Managed, &'static str)>,
-    suspended_ns: u64,
-    /// Descriptors that are not closed on exec, by process.
-    stay_open: Vec<(u32, u32)>,
-    unix: UnixFound,
-    keeper: Option<Keeper>,
-}
-
-impl Surroundings for Fake {
-    fn holders(&mut self, netns: u32, port: u16, inodes: &[u64], _at: u64) -> Vec<Descriptor> {
-        let wanted = |open: &&Descriptor| {
-            open.netns == netns && open.port == port && inodes.contains(&open.inode)
-        };
-        self.open.iter().filter(wanted).cloned().collect()
-    }
-
-    fn open_sockets(&mut self, netns: u32, _at: u64) -> Vec<Descriptor> {
-        self.open
-            .iter()
-            .filter(|open| open.netns == netns)
-            .cloned()
-            .collect()
-    }
-
-    fn process(&mut self, pid: u32, start_boot_ns: u64) -> Option<Process> {
-        let start = *self.alive.get(&pid)?;
-        let program = self.programs.get(&pid);
-        let cmdline = program.map(|words| words.iter().copied().map(str::to_owned).collect());
-        (start == start_boot_ns).then(|| Process {
-            pid,
-            comm: format!("live{pid}"),
-            exe: program.map(|words| words[0].to_owned()),
-            cmdline,
-            start_boot_ns: Some(start.into()),
-            ..Process::default()
-        })
-    }
-
-    fn is_alive(&mut self, pid: u32, start_boot_ns: u64) -> Option<bool> {
-        Some(self.alive.get(&pid) == Some(&start_boot_ns))
-    }
-
-    fn closes_on_exec(&mut self, pid: u32, _start: u64, fd: u32) -> Option<bool> {
-        Some(!self.stay_open.contains(&(pid, fd)))
-    }
-
-    fn complete(&mut self, _process: &mut Process) {}
-
-    fn device(&mut self, _index: u32, _netns: u32) -> Option<String> {
-        None
-    }
-
-    fn netns_name(&mut self, _netns: u32, cookie: Option<u64>) -> Option<String> {
-        self.netns_names.get(&cookie?).map(ToString::to_string)
-    }
-
-    fn container_at(&mut self, addr: IpAddr, port: u16, _from: Option<u32>) -> Option<Container> {
-        self.containers.get(&(addr, port)).map(docker)
-    }
-
-    fn container_in(
-        &mut self,
-        _member: Option<u32>,
-        relay: u32,
-        _from: Option<u32>,
-    ) -> Option<Container> {
-        self.containers_open.get(&relay).map(docker)
-    }
-
-    fn socket_unit(&mut self, pid: u32, socket: Managed) -> Option<String> {
-        let mut known = self.socket_units.iter();
-        let (_, unit) = known.find(|(known, _)| pid == 1 && *known == socket)?;
-        Some((*unit).to_owned())
-    }
-
-    fn ticks_per_second(&self) -> u64 {
-        250
-    }
-
-    fn recheck(&mut self, list: &[Recheck]) -> Vec<Rechecked> {
-        let row = |asked: &Recheck| self.rechecked.iter().find(|row| row.tw == asked.tw);
-        list.iter().filter_map(row).copied().collect()
-    }
-
-    fn unix_name(&mut self, _asked: &UnixAsked<'_>) -> UnixFound {
-        self.unix.clone()
-    }
-
-    fn keeper(&mut self, _socket: &Unheld) -> Option<Keeper> {
-        self.keeper.clone()
-    }
-
-    fn living(&mut self, pid: u32) -> Option<Process> {
-        let start = *self.alive.get(&pid)?;
-        self.process(pid, start)
-    }
-
-    fn suspended_ns(&self) -> u64 {
-        self.suspended_ns
-    }
-}
-
-fn docker(id: &&str) -> Container {
-    Container {
-        id: (*id).to_owned(),
-        runtime: Some("docker".to_owned()),
-        pod: None,
-    }
-}
 
 fn story() -> Story<Fake> {
     Story::new(Fake::default(), Clock::from_sample(0, 0))

@@ -36,13 +36,12 @@ enum Heir {
 
 /// What part inheritance has, of a socket that listens or is bound.
 pub(super) fn part(case: &Case<'_>, blocker: &Blocker) -> Part {
-    let Some(inherited) = blocker
-        .inherited
-        .as_ref()
-        .filter(|_| !blocker.kernel_socket)
-    else {
+    let Some(inherited) = blocker.inherited.as_ref() else {
         return Part::Nothing;
     };
+    if blocker.kernel_socket || blocker.on_behalf_of.is_some() || hands_on(&inherited.from) {
+        return Part::Nothing;
+    }
     match heir(inherited) {
         // It meets what an image before its own has left open.
         _ if case.is_own(blocker) && inherited.to.is_same(&case.attempt.process) => Part::Aside,
@@ -54,9 +53,17 @@ pub(super) fn part(case: &Case<'_>, blocker: &Blocker) -> Part {
     }
 }
 
-/// True if closing it on exec would have kept it from who has it.
-pub(super) fn is_leak(inherited: &Inheritance) -> bool {
-    heir(inherited) == Heir::Stranger
+/// True for a service manager: it makes sockets for those whom it starts.
+fn hands_on(from: &Process) -> bool {
+    from.pid == 1 || from.comm == "systemd"
+}
+
+/// How a socket came to a program that was not meant to have it, as far as that can be told: closing it on exec would
+/// have kept it from that.
+pub(super) fn leak(blocker: &Blocker) -> Option<&Inheritance> {
+    let inherited = blocker.inherited.as_ref()?;
+    let handed_on = blocker.on_behalf_of.is_some() || hands_on(&inherited.from);
+    (!handed_on && heir(inherited) == Heir::Stranger).then_some(inherited)
 }
 
 /// True if who bound it has it open itself.
@@ -113,7 +120,7 @@ pub(super) fn origin(inherited: &Inheritance, blocker: &Blocker) -> String {
     let fate = match from_alive {
         _ if has_creator(blocker, inherited) => ", which bound it and has it open too",
         Some(false) => ", which bound it and has ended",
-        Some(true) => ", which bound it and has no descriptor of it any more",
+        Some(true) => ", which bound it and was not found to have it open any more",
         None => ", which bound it",
     };
     let holders = name::holders(blocker);

@@ -3,6 +3,7 @@
 use crate::model::{
     attempt::Blocker,
     holding::{Keeping, KeptBy},
+    process::Process,
     socket::State,
     verdict::Cause,
 };
@@ -77,20 +78,18 @@ fn call(kept: &KeptBy) -> String {
 }
 
 /// What frees it, as an order.
-pub(super) fn order(other: &Other<'_>, kept: &KeptBy) -> String {
+pub(super) fn order(other: &Other<'_>, kept: &KeptBy, caller: &Process) -> String {
     let keeper = name::process_and_service(&kept.process);
-    let stop = |what: &str| {
-        if kept.shared {
-            format!("stop every process that {what}")
-        } else {
-            format!("stop {keeper}")
-        }
+    // The caller is not told to stop itself.
+    let stop = |what: &str, end: &str| match (kept.shared, kept.process.is_same(caller)) {
+        (true, _) => format!(", or stop every process that {what}{end}"),
+        (false, true) => String::new(),
+        (false, false) => format!(", or stop {keeper}{end}"),
     };
     match kept.how {
         Keeping::Message => format!(
-            "make {keeper} receive the message and close the descriptor that comes with it, or {}, which drops the \
-             message",
-            stop("has that unix socket open")
+            "make {keeper} receive the message and close the descriptor that comes with it{}",
+            stop("has that unix socket open", ", which drops the message")
         ),
         Keeping::Call if kept.shared => {
             "end every call that waits for it (a signal that its thread handles does that), or stop every process \
@@ -105,8 +104,9 @@ pub(super) fn order(other: &Other<'_>, kept: &KeptBy) -> String {
                 ""
             };
             format!(
-                "end the call that {} is in (a signal that this thread handles does that), or stop {keeper}{next}",
-                thread(kept)
+                "end the call that {} is in (a signal that this thread handles does that){}{next}",
+                thread(kept),
+                stop("waits for it", "")
             )
         }
         Keeping::IoUring => {
@@ -115,7 +115,7 @@ pub(super) fn order(other: &Other<'_>, kept: &KeptBy) -> String {
             } else {
                 "cancel that request"
             };
-            format!("make {keeper} {take}, or {}", stop("has that ring open"))
+            format!("make {keeper} {take}{}", stop("has that ring open", ""))
         }
     }
 }

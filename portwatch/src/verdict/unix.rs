@@ -117,15 +117,14 @@ impl Facts<'_> {
 
     fn served_path(&self) -> Said {
         let (place, names) = (&self.place, self.names());
-        let what = if self.listens() {
-            "which listens on it"
-        } else {
-            "which has a socket bound to it"
-        };
         let own = self.is_own();
         let remedies = if own {
             vec![format!(
                 "bind only once, or close the first socket of this same process and unlink() {place} before bind()"
+            )]
+        } else if self.has_caller() {
+            vec![format!(
+                "make {names} close that socket, and unlink() {place} before bind(); or use another path"
             )]
         } else {
             vec![format!(
@@ -135,16 +134,14 @@ impl Facts<'_> {
         };
         let who = if own {
             "the first socket had been closed".to_owned()
+        } else if self.has_caller() {
+            format!("{names} had closed that socket")
         } else {
             format!("{names} had ended")
         };
         Said {
             confidence: Certainty::Walked,
-            summary: format!(
-                "{place} is the socket file of {}, {what}{}",
-                self.who(),
-                self.instance()
-            ),
+            summary: format!("{} is bound to {place}{}", self.socket(), self.instance()),
             remedies,
             would_succeed_if: vec![format!(
                 "{who} and {place} had been removed before this call"
@@ -185,13 +182,12 @@ impl Facts<'_> {
 
     fn served_abstract(&self) -> Said {
         let (place, names) = (&self.place, self.names());
-        let has = if self.listens() {
-            "listens on"
-        } else {
-            "has a socket with"
-        };
         let remedies = if self.is_own() {
             vec!["close the first socket of this same process, or bind only once".to_owned()]
+        } else if self.has_caller() {
+            vec![format!(
+                "make {names} close that socket, or use another name"
+            )]
         } else {
             vec![format!(
                 "stop {names}, or make every process that has it close that socket, or use another name"
@@ -200,8 +196,8 @@ impl Facts<'_> {
         Said {
             confidence: Certainty::Walked,
             summary: format!(
-                "{} {has} the abstract name {place}{}",
-                self.who(),
+                "{} has the abstract name {place}{}",
+                self.socket(),
                 self.instance()
             ),
             remedies,
@@ -214,16 +210,14 @@ impl Facts<'_> {
     }
 
     fn verdict(&self, cause: Cause, because: &str, said: Said) -> Verdict {
-        let also = if self.is_own() {
-            vec![Cause::SelfConflict]
-        } else if self.service().is_some() {
-            vec![Cause::SameService]
-        } else {
-            Vec::new()
-        };
+        let also = [
+            (self.has_caller(), Cause::SelfConflict),
+            (self.service().is_some(), Cause::SameService),
+        ];
+        let also = also.into_iter().filter(|(holds, _)| *holds);
         Verdict {
             cause,
-            also,
+            also: also.map(|(_, cause)| cause).collect(),
             confidence: said.confidence,
             summary: said.summary,
             because: because.to_owned(),
@@ -232,8 +226,11 @@ impl Facts<'_> {
         }
     }
 
-    fn listens(&self) -> bool {
-        self.found.sockets.iter().any(|socket| socket.listening)
+    /// `a listening socket of nginx[12]`.
+    fn socket(&self) -> String {
+        let listens = self.found.sockets.iter().any(|socket| socket.listening);
+        let kind = if listens { "listening " } else { "" };
+        format!("a {kind}socket of {}", self.who())
     }
 
     /// Every process that has such a socket open, once.
@@ -241,10 +238,17 @@ impl Facts<'_> {
         processes(&self.found.sockets)
     }
 
+    /// The caller alone has it.
     fn is_own(&self) -> bool {
+        self.has_caller() && self.processes().len() == 1
+    }
+
+    /// The caller is one of those that have it.
+    fn has_caller(&self) -> bool {
         let caller = &self.attempt.process;
-        let processes = self.processes();
-        !processes.is_empty() && processes.iter().all(|process| process.is_same(caller))
+        self.processes()
+            .iter()
+            .any(|process| process.is_same(caller))
     }
 
     /// Those to be stopped.

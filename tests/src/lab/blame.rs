@@ -91,6 +91,17 @@ impl Blame {
         blame
     }
 
+    /// The socket to act on is the kernel's own.
+    #[must_use]
+    pub fn by_the_kernel(self, state: &str, maker: &Process<'_>, local: SocketAddr) -> Self {
+        let mut blame = self.left_by(state, maker, local);
+        blame.change(|primary| {
+            primary.owner_pid = None;
+            primary.owner_alive = None;
+        });
+        blame
+    }
+
     /// The socket to act on was this process's, and nobody can reach it now.
     #[must_use]
     pub fn left_by(mut self, state: &str, owner: &Process<'_>, local: SocketAddr) -> Self {

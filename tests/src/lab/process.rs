@@ -7,7 +7,7 @@ mod sockets;
 use std::{
     cell::{Ref, RefCell},
     collections::HashMap,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddrV4},
     os::fd::{AsFd, OwnedFd, RawFd},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -163,6 +163,11 @@ impl<'lab> Process<'lab> {
     /// Gives `lo` one more address.
     pub fn add_address(&self, addr: Ipv4Addr) -> Result<()> {
         self.ask(&Request::AddAddress(addr)).map(drop)
+    }
+
+    /// Has the kernel itself listen on an address, for as long as this process's network namespace exists.
+    pub fn listen_in_kernel(&self, at: SocketAddrV4) -> Result<()> {
+        self.ask(&Request::ListenInKernel(at)).map(drop)
     }
 
     /// Moves to the network namespace of another process.

@@ -68,7 +68,10 @@ fn activated_service(lab: &Lab) -> Result<()> {
             .remedy("stop and disable the socket unit")
     };
     let socket = binder.socket(Tcp4)?;
-    let both = blame().open_too(&service).remedy("stop pw-service");
+    let both = blame()
+        .open_too(&service)
+        .by_way_of(systemd.pid(), true, &service, &["fork", "exec"])
+        .remedy("stop pw-service");
     binder.bind(socket, port)?.in_use(&both)?;
     service.close(listener)?;
     binder.bind(socket, port)?.in_use(&blame())

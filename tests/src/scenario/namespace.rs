@@ -1,6 +1,9 @@
 //! Network namespaces: their ports, and their settings.
 
-use std::path::Path;
+use std::{
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    path::Path,
+};
 
 use anyhow::Result;
 use nix::errno::Errno;
@@ -20,6 +23,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::root("netns-inode-given-again", inode_given_again),
     Scenario::root("netns-of-the-socket", socket_of_another_namespace),
     Scenario::root("self-connect", self_connect),
+    Scenario::root("kernel-socket", kernel_socket),
     Scenario::root("privileged-port", privileged_port),
     Scenario::root("ephemeral-exhausted", tcp_exhausted),
     Scenario::root("udp-ephemeral-exhausted", udp_exhausted),
@@ -64,6 +68,23 @@ fn two_named_namespaces(lab: &Lab) -> Result<()> {
         binder.bind(socket, port)?.in_use(&blame)?;
     }
     Ok(())
+}
+
+/// The kernel listens on the port, for a protocol of its own.
+fn kernel_socket(lab: &Lab) -> Result<()> {
+    let port = lab.port()?;
+    let at = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+    let (manager, binder) = (lab.process("pw-manager")?, lab.process("pw-binder")?);
+    manager.new_netns()?;
+    manager.listen_in_kernel(at)?;
+    lab.checkpoint()?;
+    binder.join_netns(&manager)?;
+    let blame = Blame::cause("kernel-socket")
+        .by_the_kernel("listen", &manager, at.into())
+        .no_remedy("stop")
+        .no_remedy("SO_REUSEADDR");
+    let socket = binder.socket_with(Tcp4, &[ReuseAddr(true)])?;
+    binder.bind(socket, SocketAddr::from(at))?.in_use(&blame)
 }
 
 /// How many namespaces are made until one has the inode of the first. The kernel gives the lowest that is free, if others

@@ -70,9 +70,17 @@ impl<'lab> Service<'lab> {
         })
     }
 
+    /// From a port of the scenario's own: nobody else takes it between two connections.
     fn connect(&self) -> Result<Connection> {
-        let outgoing = self.client.socket(Tcp4)?;
+        let outgoing = self.source(self.lab.port()?)?;
         self.connect_from(outgoing)
+    }
+
+    /// A socket of the client's with this port.
+    fn source(&self, port: u16) -> Result<Sock> {
+        let socket = self.client.socket_with(Tcp4, &[ReuseAddr(true)])?;
+        self.client.bind(socket, loopback(port))?.ok()?;
+        Ok(socket)
     }
 
     fn connect_from(&self, outgoing: Sock) -> Result<Connection> {
@@ -171,14 +179,6 @@ impl<'lab> Service<'lab> {
     fn leave(&self, connection: &Connection, reason: &str, lasted_ms: (u64, u64)) -> Changed {
         Changed::leave(self.port, reason, lasted_ms).peer(connection.client_port)
     }
-
-    /// A socket of the client's with the port that this connection had.
-    fn same_source(&self, connection: &Connection) -> Result<Sock> {
-        let socket = self.client.socket_with(Tcp4, &[ReuseAddr(true)])?;
-        let source = loopback(connection.client_port);
-        self.client.bind(socket, source)?.ok()?;
-        Ok(socket)
-    }
 }
 
 fn server(lab: &Lab) -> Result<()> {
@@ -242,7 +242,7 @@ fn rearmed(lab: &Lab) -> Result<()> {
 fn reused_by_syn(lab: &Lab) -> Result<()> {
     let service = Service::start(lab)?;
     let first = service.leave_time_wait()?;
-    let socket = service.same_source(&first)?;
+    let socket = service.source(first.client_port)?;
     let second = service.connect_from(socket)?;
     let leave = service.leave(&first, "reused", SOON).reused_by("syn");
     lab.changed_by(&service.server, leave);
@@ -256,7 +256,7 @@ fn killed(lab: &Lab) -> Result<()> {
     let service = Service::start(lab)?;
     let connection = service.leave_time_wait()?;
     service.stop_listening()?;
-    let socket = service.same_source(&connection)?;
+    let socket = service.source(connection.client_port)?;
     service
         .client
         .connect_in_vain(socket, loopback(service.port))?;

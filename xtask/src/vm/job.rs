@@ -31,7 +31,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("PATH", "/bin"),
     ("HOME", "/"),
     ("PORTWATCH_BIN", "/bin/portwatch"),
-    ("PORTWATCH_TEST_TIMEOUT", "60"),
+    ("PORTWATCH_TEST_TIMEOUT", "120"),
     ("PORTWATCH_TEST_AGAIN", "1"),
 ];
 

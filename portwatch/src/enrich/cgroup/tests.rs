@@ -117,6 +117,22 @@ fn units_are_named_as_systemd_names_them(#[case] path: &str, #[case] expected: O
     "containerd",
     Some(STATIC_POD)
 )]
+#[case::k8s_crun(
+    "/kubepods.slice/kubepods-pod{UID_SYSTEMD}.slice/crio-{ID}.scope/container",
+    "crio",
+    Some(UID)
+)]
+#[case::k8s_qos_cgroupfs("/kubepods/besteffort/pod{UID}/{ID}", "kubernetes", Some(UID))]
+#[case::k3s(
+    "/kubepods/burstable/pod{UID}/cri-containerd-{ID}",
+    "containerd",
+    Some(UID)
+)]
+#[case::docker_of_runc_without_systemd("/system.slice:docker:{ID}", "docker", None)]
+#[case::docker_slice("/web.slice/docker-{ID}.scope/init", "docker", None)]
+#[case::of_another_cgroup_namespace("/../../docker-{ID}.scope", "docker", None)]
+#[case::nerdctl_cgroupfs("/default/{ID}", "", None)]
+#[case::docker_in_docker("/docker/{OTHER}/docker/{ID}", "docker", None)]
 #[case::k8s_mixed_drivers(
     "/system.slice/containerd.service/kubepods-burstable-pod{UID_SYSTEMD}.slice:cri-containerd:{ID}",
     "containerd",
@@ -147,6 +163,11 @@ fn containers_are_found(#[case] path: &str, #[case] runtime: &str, #[case] pod: 
 #[case("/lxc.payload.web/system.slice/nginx.service", "web")]
 #[case("/lxc/101/ns/system.slice/nginx.service", "101")]
 #[case("/lxc.payload/web/init.scope", "web")]
+#[case("/lxc.payload.project_web/system.slice/nginx.service", "project_web")]
+#[case(
+    "/user.slice/user-1000.slice/user@1000.service/lxc.payload.web/init.scope",
+    "web"
+)]
 fn lxc_containers_have_names(#[case] path: &str, #[case] name: &str) {
     let expected = Container {
         id: name.to_owned(),
@@ -157,7 +178,39 @@ fn lxc_containers_have_names(#[case] path: &str, #[case] name: &str) {
 }
 
 #[rstest]
+#[case("/machine.slice/systemd-nspawn@web.service/payload/init.scope", "web")]
+#[case(
+    r"/machine.slice/machine-my\x2dweb.scope/payload/system.slice/a.service",
+    "my-web"
+)]
+#[case("/machine.slice/systemd-nspawn@web.service/payload", "web")]
+fn machines_of_nspawn_have_names(#[case] path: &str, #[case] name: &str) {
+    let expected = Container {
+        id: name.to_owned(),
+        runtime: Some("systemd-nspawn".to_owned()),
+        pod: None,
+    };
+    assert_eq!(container(path), Some(expected));
+}
+
+#[test]
+fn a_container_of_ecs_is_of_its_task() {
+    let task = &ID[..32];
+    let found = container(&format!("/ecs/{task}/{task}-1234567890")).unwrap();
+    assert_eq!(found.id, format!("{task}-1234567890"));
+    assert_eq!(container(&format!("/ecs/{task}/{}-12", &ID[32..])), None);
+}
+
+#[rstest]
 #[case("/")]
+#[case("/machine.slice/systemd-nspawn@web.service/supervisor")]
+#[case(r"/machine.slice/machine-qemu\x2d1\x2dvm.scope/libvirt/emulator")]
+#[case("/machine.slice/libpod-conmon-{ID}.scope/payload")]
+#[case("/system.slice/web.service/payload")]
+#[case("/payload")]
+#[case("/kubepods/besteffort/pod{UID}/crio-conmon-{ID}")]
+#[case("/user.slice/user-1000.slice/user@1000.service/user.slice/podman-4711.scope")]
+#[case("/system.slice/containerd.service")]
 #[case("/system.slice/nginx.service")]
 #[case("/system.slice/docker.service")]
 #[case("/machine.slice/libpod-conmon-{ID}.scope")]

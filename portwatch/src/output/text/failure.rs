@@ -173,7 +173,7 @@ impl Text {
         if let Some(holders) = open_in(blocker, &attempt.process) {
             self.fact("open in", holders, out)?;
         }
-        if let Some(behalf) = blocker.on_behalf_of.as_ref().and_then(on_behalf_of) {
+        if let Some(behalf) = blocker.on_behalf_of.as_deref().and_then(on_behalf_of) {
             self.fact("for", behalf, out)?;
         }
         if let Some(way) = holding::came_by(blocker) {

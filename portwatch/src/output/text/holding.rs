@@ -22,7 +22,7 @@ pub(super) fn came_by(blocker: &Blocker) -> Option<String> {
         from_alive,
         to: _,
         steps,
-    } = blocker.inherited.as_ref()?;
+    } = blocker.inherited.as_deref()?;
     let mut line = Short(from).to_string();
     if *from_alive == Some(false) {
         line.push_str(" (exited)");

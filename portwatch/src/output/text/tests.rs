@@ -17,6 +17,7 @@ mod episodes;
 mod failures;
 mod frame;
 mod holding;
+mod keeping;
 mod ports;
 
 fn zone() -> TimeZone {

@@ -22,7 +22,7 @@ fn refused_by(story: &mut Story<Fake>, programs: &[(u32, &[&'static str])]) -> A
 }
 
 fn behalf(attempt: &Attempt) -> Option<&OnBehalfOf> {
-    primary(attempt).on_behalf_of.as_ref()
+    primary(attempt).on_behalf_of.as_deref()
 }
 
 fn cause(attempt: &Attempt) -> Cause {

@@ -6,6 +6,7 @@ use super::*;
 use crate::model::{
     holding::{Inheritance, Via},
     process::Process as Named,
+    record::Lost,
 };
 
 /// A process starts as another one forks, half a tick after the second.
@@ -73,7 +74,7 @@ fn told(story: &mut Story<Fake>, holders: &[(u32, u64)]) -> Attempt {
 }
 
 fn inherited(story: &mut Story<Fake>, holders: &[(u32, u64)]) -> Option<Inheritance> {
-    primary(&told(story, holders)).inherited.clone()
+    primary(&told(story, holders)).inherited.as_deref().cloned()
 }
 
 fn steps(inherited: &Inheritance) -> Vec<(Via, u32, &str)> {
@@ -243,14 +244,14 @@ fn ancestors_are_told_as_far_as_they_were_seen() {
 /// A million processes that fork, execute and end, among them some that never end.
 #[test]
 fn a_million_processes_need_no_more_room_than_a_few() {
-    const PROCESSES: u32 = 400_000;
+    const PROCESSES: u32 = 505_000;
     let mut story = story();
     for n in 0..PROCESSES {
         let pid = 1000 + n % 30_000;
         let start = 10 + u64::from(n);
         let parent = (2, 1);
         story.event(&fork(parent, (pid, start), "sh"));
-        if n % 3 != 0 {
+        if n % 8 == 0 {
             story.event(&exec((pid, start), start, "/usr/bin/cc"));
         }
         if n % 7 != 0 {
@@ -263,7 +264,23 @@ fn a_million_processes_need_no_more_room_than_a_few() {
     // Those that have ended left by themselves. Their parent is remembered, too.
     assert_eq!(lineages.evicted() + lineages.len() as u64, lasting + 1);
     assert_eq!(story.evicted()["lineages"], lineages.evicted());
-    let executed = u64::from(PROCESSES - PROCESSES.div_ceil(3));
+    let executed = u64::from(PROCESSES.div_ceil(8));
     let kept = crate::world::processes::CAPACITY as u64;
     assert_eq!(story.evicted()["processes"], executed - kept);
+}
+
+#[test]
+fn lost_records_of_processes_are_a_gap() {
+    let lost = Body::Lost(Lost {
+        kind: "process".to_owned(),
+        count: 1,
+        from: String::new(),
+        to: String::new(),
+    });
+    let mut story = story();
+    story.event(&fork(SERVER, (30, 22), "server"));
+    story.record(19 * SECOND, lost.clone());
+    assert!(inherited(&mut story, &[(30, 22)]).is_some());
+    story.record(23 * SECOND, lost);
+    assert_eq!(inherited(&mut story, &[(30, 22)]), None);
 }

@@ -3,7 +3,7 @@ use rstest::rstest;
 use crate::{
     model::{
         attempt::{Attempt, Blocker},
-        holding::{Inheritance, Step, Via},
+        holding::{Inheritance, OnBehalfOf, Role, Step, Via},
         number::Big,
         process::{Holder, Owner, Process, Source, Stopping},
         verdict::Cause,
@@ -40,12 +40,12 @@ fn meets(from: &Process, to: &Process, how: &[Via], holders: &[&Process]) -> Att
     };
     let blocker = Blocker {
         holders: [to].iter().chain(holders).map(holder).collect(),
-        inherited: Some(Inheritance {
+        inherited: Some(Box::new(Inheritance {
             from: from.clone(),
             from_alive: Some(!holders.is_empty()),
             to: to.clone(),
             steps: steps(to, how),
-        }),
+        })),
         owner: None,
         ..listener("0.0.0.0", 8080, &[])
     };
@@ -171,4 +171,30 @@ fn an_older_instance_that_was_asked_to_end_is_not_said_to_end() {
         "app[77] listens on 0.0.0.0:8080; it is an older instance of the same service (both run /usr/bin/app), \
          and was sent SIGTERM 3.2 s ago by systemd[1]"
     );
+}
+
+/// Neither a service manager nor who starts a proxy leaves its socket by mistake.
+#[test]
+fn what_is_handed_on_is_no_leak() {
+    let service = program("app", 80, "/usr/bin/app");
+    let systemd = program("systemd", 1, "/usr/lib/systemd/systemd");
+    let attempt = meets(&systemd, &service, BOTH, &[]).judged();
+    assert_eq!(attempt.causes(), (Cause::LiveListener, &[][..]));
+    let proxy = program("docker-proxy", 80, "/usr/bin/docker-proxy");
+    let mut attempt = meets(
+        &program("dockerd", 77, "/usr/bin/dockerd"),
+        &proxy,
+        BOTH,
+        &[],
+    );
+    let blocker = &mut attempt.failure.as_mut().unwrap().blockers[0];
+    blocker.on_behalf_of = Some(Box::new(OnBehalfOf {
+        role: Role::PortProxy,
+        target: None,
+        container: None,
+        unit: None,
+    }));
+    let attempt = attempt.judged();
+    assert_ne!(attempt.verdict().cause, Cause::InheritedDescriptor);
+    assert!(!attempt.verdict().also.contains(&Cause::InheritedDescriptor));
 }

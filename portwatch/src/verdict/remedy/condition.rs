@@ -124,12 +124,12 @@ fn one_user(case: &Case<'_>) -> String {
 pub(super) fn closed_on_exec(case: &Case<'_>) -> Option<String> {
     let closing = sockets::closing(case);
     let [only] = closing[..] else { return None };
-    let inherited = only.blocker.inherited.as_ref()?;
+    let inherited = inherited::leak(only.blocker)?;
     let alone = sockets::processes(&closing)
         .iter()
         .all(|process| process.is_same(&inherited.to));
     let (from, to) = (&inherited.from, &inherited.to);
-    (alone && inherited::is_leak(inherited) && !from.is_same(to)).then(|| {
+    (alone && !from.is_same(to)).then(|| {
         format!(
             "{} had set close-on-exec (SOCK_CLOEXEC) on the socket before {} was executed",
             name::process(from),
@@ -148,6 +148,9 @@ fn closed(case: &Case<'_>) -> String {
     }
     if let Some(descriptors) = sockets::own_descriptors(case, &closing) {
         return format!("this process had closed {descriptors} first");
+    }
+    if sockets::are_abandoned(&closing) {
+        return format!("{} had been closed before", sockets::places(&closing));
     }
     let all = if sockets::processes(&closing).len() > 1 {
         " all"

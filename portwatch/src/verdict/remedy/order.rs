@@ -1,7 +1,7 @@
 //! Remedies: what to do, as orders.
 
 use crate::{
-    model::{attempt::Op, holding::Inheritance, verdict::Cause},
+    model::{attempt::Op, verdict::Cause},
     verdict::{
         case::Case,
         inherited, kept,
@@ -48,7 +48,7 @@ pub(super) fn without_the_rule(case: &Case<'_>, causes: &[Cause]) -> Vec<String>
 
 /// Only where another program was executed with the socket open.
 pub(super) fn close_on_exec(case: &Case<'_>, causes: &[Cause]) -> Option<String> {
-    let inherited = leak(case)?;
+    let inherited = inherited::leak(case.primary()?.blocker)?;
     let concerns = causes.contains(&Cause::InheritedDescriptor) && !case.is_released();
     concerns.then(|| {
         let (from, to) = (&inherited.from, &inherited.to);
@@ -66,12 +66,6 @@ pub(super) fn close_on_exec(case: &Case<'_>, causes: &[Cause]) -> Option<String>
             name::process(to)
         )
     })
-}
-
-/// How the socket to act on came to a program that did not bind it, through an exec.
-fn leak<'a>(case: &Case<'a>) -> Option<&'a Inheritance> {
-    let inherited = case.primary()?.blocker.inherited.as_ref()?;
-    inherited::is_leak(inherited).then_some(inherited)
 }
 
 /// Nothing is in the way any more.
@@ -131,8 +125,8 @@ pub(super) fn order(case: &Case<'_>, causes: &[Cause], found: &Counterfactual) -
             | Change::OneUser
             | Change::GroupLater => {
                 // A socket that was left open would get its share of the connections, and nobody would answer them.
-                let left_open =
-                    causes.first() == Some(&Cause::InheritedDescriptor) && leak(case).is_some();
+                let left_open = causes.first() == Some(&Cause::InheritedDescriptor)
+                    && inherited::leak(case.primary()?.blocker).is_some();
                 (!left_open).then(|| reuse_port(case, found)).flatten()?
             }
             Change::V6OnlyOnBinder => {
@@ -257,13 +251,19 @@ fn v6_only_on_others(case: &Case<'_>) -> Option<String> {
 fn close(case: &Case<'_>, causes: &[Cause]) -> String {
     let closing = sockets::closing(case);
     if let Some((other, kept)) = kept::alone(&closing) {
-        return kept::order(other, kept);
+        return kept::order(other, kept, &case.attempt.process);
     }
     if kept::is_among(&closing) {
         return format!("stop {}", sockets::names(&closing));
     }
     if let Some(descriptors) = sockets::own_descriptors(case, &closing) {
         return format!("close {descriptors} of this same process first, or bind only once");
+    }
+    if sockets::are_abandoned(&closing) {
+        return format!(
+            "try again: whoever had {} has ended, and no process was found just after that has it open",
+            sockets::places(&closing)
+        );
     }
     if closing
         .iter()

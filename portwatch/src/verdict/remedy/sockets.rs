@@ -66,6 +66,15 @@ pub(super) fn closing<'a, 'b>(case: &'b Case<'a>) -> Vec<&'b Other<'a>> {
         .collect()
 }
 
+/// True if whoever had these has ended, and nobody was found who has any of them: there is nobody to ask.
+pub(super) fn are_abandoned(others: &[&Other<'_>]) -> bool {
+    others.iter().all(|other| {
+        let owner = other.blocker.owner.as_ref();
+        owner.is_some_and(|owner| owner.alive == Some(false))
+            && name::holders(other.blocker).is_empty()
+    })
+}
+
 /// The sockets in the way that are bound to every address.
 pub(super) fn wildcards<'a, 'b>(case: &'b Case<'a>) -> Vec<&'b Other<'a>> {
     case.uncleared()

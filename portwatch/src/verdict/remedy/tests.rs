@@ -5,6 +5,7 @@ use super::*;
 use crate::{
     model::{
         attempt::{Attempt, Blocker, Op},
+        process::Owner,
         socket::{
             Proto,
             SocketOption::{self, ReuseAddr, ReusePort, ReusePortGroup, V6Only},
@@ -401,5 +402,40 @@ proptest! {
         if helps("IPV6_V6ONLY were set on the new socket") {
             prop_assert!(allowed(&|attempt| attempt.options.push(V6Only)));
         }
+    }
+}
+
+/// Who has ended cannot be stopped, and nobody else was found.
+#[test]
+fn nobody_is_told_to_stop_what_has_ended() {
+    let with_ended_owner = |blocker: Blocker| {
+        let owner = blocker.owner.clone().map(|owner| Owner {
+            alive: Some(false),
+            ..owner
+        });
+        Blocker { owner, ..blocker }
+    };
+    let abandoned = with_ended_owner(blocker(State::Listen, "0.0.0.0", 8080, &[]));
+    let gone = bind("0.0.0.0", 8080, &[])
+        .blocked_by([abandoned.clone()])
+        .judged();
+    let text = texts(&gone);
+    assert!(
+        text.contains("try again: whoever had 0.0.0.0:8080 has ended"),
+        "{text}"
+    );
+    assert!(
+        text.contains("0.0.0.0:8080 had been closed before"),
+        "{text}"
+    );
+    assert!(!text.contains("stop"), "{text}");
+    // Somebody else has it open, or stands in the way as well.
+    let kept = with_ended_owner(listener("0.0.0.0", 8080, &[]));
+    let other = listener("127.0.0.1", 8080, &[]);
+    for blockers in [vec![kept], vec![abandoned, other]] {
+        let attempt = bind("0.0.0.0", 8080, &[]).blocked_by(blockers).judged();
+        let text = texts(&attempt);
+        assert!(text.contains("stop java[977]"), "{text}");
+        assert!(!text.contains("try again"), "{text}");
     }
 }

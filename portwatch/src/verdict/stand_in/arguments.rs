@@ -71,14 +71,15 @@ pub(super) fn flag<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
             .or_else(|| arg.strip_prefix('-'))
             .and_then(|arg| arg.strip_prefix(name))
     };
-    let values = args
-        .iter()
-        .enumerate()
-        .filter_map(|(position, arg)| match undashed(arg)? {
-            "" => args.get(position + 1).map(String::as_str),
-            rest => rest.strip_prefix('='),
-        });
-    values.last()
+    let mut values =
+        args.iter()
+            .enumerate()
+            .rev()
+            .filter_map(|(position, arg)| match undashed(arg)? {
+                "" => args.get(position + 1).map(String::as_str),
+                rest => rest.strip_prefix('='),
+            });
+    values.next()
 }
 
 /// Splits at colons, but not within the brackets of an IPv6 address.

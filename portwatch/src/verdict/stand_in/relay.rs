@@ -77,10 +77,10 @@ pub(super) fn of(name: &str, cmdline: &[String], local: Address) -> Option<Stand
         Relay::Silent => None,
         Relay::Slirp => slirp(args),
         Relay::Pasta => Some(Target::Namespace { member: None }),
-        Relay::Kubectl => kubectl(args, local.port)?,
+        Relay::Kubectl => kubectl_target(&kubectl(args)?, local.port),
         Relay::Ssh => ssh(args, local.port),
         Relay::SshSession => {
-            if name == "sshd" && !is_session(called) {
+            if name == "sshd" && !is_session(called, args) {
                 return None;
             }
             None
@@ -130,8 +130,8 @@ fn slirp(args: &[String]) -> Option<Target> {
     })
 }
 
-/// `kubectl port-forward TYPE/NAME [LOCAL:]REMOTE...`; `None` for another command of it.
-fn kubectl(args: &[String], port: u16) -> Option<Option<Target>> {
+/// What follows `port-forward` in `kubectl port-forward TYPE/NAME [LOCAL:]REMOTE...`; `None` for another command of it.
+fn kubectl(args: &[String]) -> Option<Vec<&str>> {
     const SYNTAX: Syntax = Syntax {
         letters: "nsv",
         long: &[
@@ -168,17 +168,16 @@ fn kubectl(args: &[String], port: u16) -> Option<Option<Target>> {
         Argument::Operand(operand) => Some(operand),
         Argument::Option(..) => None,
     });
-    if operands.next() != Some("port-forward") {
-        return None;
-    }
-    let Some(target) = operands.next() else {
-        return Some(None);
-    };
-    let remote = operands.find_map(|pair| {
+    (operands.next() == Some("port-forward")).then(|| operands.collect())
+}
+
+fn kubectl_target(operands: &[&str], port: u16) -> Option<Target> {
+    let (target, pairs) = operands.split_first()?;
+    let remote = pairs.iter().find_map(|pair| {
         let (local, remote) = pair.split_once(':').unwrap_or((pair, pair));
         (local.parse() == Ok(port)).then_some(remote)
-    });
-    Some(remote.map(|remote| Target::Named(format!("{target}:{remote}"))))
+    })?;
+    Some(Target::Named(format!("{target}:{remote}")))
 }
 
 /// `ssh -L [ADDRESS:]PORT:HOST:PORT`, `ssh -L [ADDRESS:]PORT:PATH`. What its configuration or `-D` forwards has no target
@@ -209,22 +208,20 @@ fn forwarded(forward: &str, port: u16) -> Option<Target> {
             Some(Target::Named(path.to_owned()))
         }
         [local, host, remote] | [_, local, host, remote] if is_ours(local) => {
-            Some(Target::Named(named(host, remote)))
+            // The far side connects, so an address is one of that side's.
+            Some(Target::Named(format!("{host}:{remote}")))
         }
         _ => None,
     }
 }
 
-/// The far side connects, so an address is one of that side's.
-fn named(host: &str, port: &str) -> String {
-    format!("{host}:{port}")
-}
-
-/// The title of a session is `sshd: USER@TTY`; that of the server, `sshd: PATH [listener] ...`.
-fn is_session(title: &str) -> bool {
-    title
-        .strip_prefix("sshd: ")
-        .is_some_and(|who| who.contains('@') && !who.contains("[listener]"))
+/// A server executes itself with `-R` for each connection, and that one gives itself a title: `sshd: USER@TTY`,
+/// `sshd: USER`, `sshd: USER [priv]`. The server's own is `sshd: PATH [listener] ...`.
+fn is_session(called: &str, args: &[String]) -> bool {
+    match called.strip_prefix("sshd: ") {
+        Some(title) => !title.contains("[listener]"),
+        None => args.iter().any(|arg| arg == "-R"),
+    }
 }
 
 /// `socat [OPTION]... TCP-LISTEN:PORT,... TCP:HOST:PORT,...`, in either order; `None` for anything else.

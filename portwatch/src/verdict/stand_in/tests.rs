@@ -102,6 +102,7 @@ fn the_first_process_is_known_by_its_name_alone() {
 #[case::ssh_other_port("ssh", "ssh -L 8081:db:80 bastion", None)]
 #[case::ssh_socks("ssh", "ssh -D 8080 bastion", None)]
 #[case::ssh_value_of_an_option("ssh", "ssh -o -L8080:db:80 bastion", None)]
+#[case::ssh_connection("sshd", "/usr/sbin/sshd -D -R", None)]
 #[case::socat(
     "socat",
     "socat TCP-LISTEN:8080,fork,reuseaddr TCP:10.0.0.5:80",
@@ -185,7 +186,8 @@ fn others_are_not(#[case] exe: &str, #[case] cmdline: &str) {
     false
 )]
 #[case("sshd", "sshd: user@host [listener] 0 of 10-100 startups", false)]
-#[case("sshd", "sshd: user [priv]", false)]
+#[case("sshd", "sshd: user [priv]", true)]
+#[case("sshd", "sshd: root", true)]
 fn sessions_of_an_ssh_server_relay(#[case] exe: &str, #[case] title: &str, #[case] is_relay: bool) {
     let process = Process {
         cmdline: Some(vec![title.to_owned()]),
@@ -204,7 +206,7 @@ fn held(by: &[Process], behalf: OnBehalfOf) -> Blocker {
     Blocker {
         owner: None,
         holders: by.iter().map(holder).collect(),
-        on_behalf_of: Some(behalf),
+        on_behalf_of: Some(Box::new(behalf)),
         ..listener("0.0.0.0", 8080, &[])
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 
 fn held_for(behalf: OnBehalfOf) -> String {
     let listener = Blocker {
-        on_behalf_of: Some(behalf),
+        on_behalf_of: Some(Box::new(behalf)),
         ..listener()
     };
     let text = facts(&blocked_by(vec![listener]));

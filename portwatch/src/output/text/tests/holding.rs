@@ -44,7 +44,7 @@ fn every_step_of_an_inheritance_is_in_one_line() {
             process: heir.clone(),
             fd: 3,
         }],
-        inherited: Some(Inheritance {
+        inherited: Some(Box::new(Inheritance {
             from: process("server", 977),
             from_alive: Some(false),
             to: heir,
@@ -54,7 +54,7 @@ fn every_step_of_an_inheritance_is_in_one_line() {
                 step(Via::Fork, 981, "sh"),
                 step(Via::Exec, 981, "sleep\x1b[1m"),
             ],
-        }),
+        })),
         ..listener()
     };
     assert_snapshot!(shown(conflict(vec![blocker], None)), @r#"
