@@ -28,10 +28,10 @@ use crate::{
 const PORT: u16 = 8080;
 /// Processes that fork holders, or bind; what their names begin with, and how often they do it in a round.
 const PARTS: [(Role, &str, u32); 4] = [
-    (Role::Holders, "ha", 150),
-    (Role::Holders, "hb", 150),
-    (Role::Binder, "ba", 300),
-    (Role::Binder, "bb", 300),
+    (Role::Holders, "ha", 40),
+    (Role::Holders, "hb", 40),
+    (Role::Binder, "ba", 80),
+    (Role::Binder, "bb", 80),
 ];
 /// Between rounds portwatch catches up: who asks for names as fast as that would have it lose records, and count them.
 const ROUNDS: u32 = 10;
