@@ -83,6 +83,22 @@ pub struct Part {
     pub attempts: Vec<Attempt>,
 }
 
+impl Part {
+    /// An attempt on the socket of this inode; one that succeeded held the port until then.
+    fn add(&mut self, attempt: Attempt, inode: u64, held_until: u64) {
+        if attempt.errno == 0 {
+            self.holds.push(Hold {
+                comm: attempt.comm.clone(),
+                pid: attempt.pid,
+                inode,
+                from: attempt.from,
+                to: held_until,
+            });
+        }
+        self.attempts.push(attempt);
+    }
+}
+
 /// Does it so many times, in this process, which is called `name` or forks processes whose names begin with that.
 pub fn play(role: Role, name: &str, port: u16, times: u32) -> Result<Part> {
     let at = SockaddrStorage::from(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
@@ -114,24 +130,14 @@ fn binder(name: &str, at: &SockaddrStorage, times: u32) -> Result<Part> {
         let errno = try_bind(&socket, at);
         let to = boot_now()?;
         drop(socket);
-        let (comm, pid) = (name.to_owned(), id());
-        if errno == 0 {
-            let (comm, to) = (comm.clone(), boot_now()?);
-            part.holds.push(Hold {
-                comm,
-                pid,
-                inode,
-                from,
-                to,
-            });
-        }
-        part.attempts.push(Attempt {
-            comm,
-            pid,
+        let attempt = Attempt {
+            comm: name.to_owned(),
+            pid: id(),
             errno,
             from,
             to,
-        });
+        };
+        part.add(attempt, inode, boot_now()?);
         // A holder's turn, as long as it takes to make a process: otherwise nobody else would ever get the port.
         pass()?;
     }
@@ -177,24 +183,14 @@ fn holders(name: &str, at: &SockaddrStorage, times: u32) -> Result<Part> {
         let (errno, inode) = told.split_at(8);
         let errno = i64::from_ne_bytes(errno.try_into()?) as i32;
         let inode = u64::from_ne_bytes(inode.try_into()?);
-        let pid = child.as_raw().cast_unsigned();
-        if errno == 0 {
-            let comm = comm.clone();
-            part.holds.push(Hold {
-                comm,
-                pid,
-                inode,
-                from,
-                to,
-            });
-        }
-        part.attempts.push(Attempt {
+        let attempt = Attempt {
             comm,
-            pid,
+            pid: child.as_raw().cast_unsigned(),
             errno,
             from,
             to,
-        });
+        };
+        part.add(attempt, inode, to);
     }
     Ok(part)
 }
