@@ -21,7 +21,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use nix::{errno::Errno, unistd::getuid};
-use portwatch::btf::Btf;
+use portwatch::{btf::Btf, clock, model::process::TICK_NS};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -174,8 +174,13 @@ impl Lab {
         Process::start(self, program)
     }
 
-    /// The same, with the pid of a process that has ended.
+    /// The same, with the pid of a process that has ended. It starts in a later tick than that one: processes of one pid
+    /// are told apart by it, as `/proc/PID/stat` knows no finer.
     pub fn process_with_pid(&self, program: &str, pid: u32) -> Result<Process<'_>> {
+        let tick = start_tick()?;
+        while start_tick()? == tick {
+            thread::yield_now();
+        }
         Process::start_with_pid(self, program, pid)
     }
 
@@ -378,6 +383,11 @@ fn stop(at: &Stop) -> Result<()> {
     stdout.flush()?;
     stdin().lock().read_line(&mut String::new())?;
     Ok(())
+}
+
+/// Of a process that starts now.
+fn start_tick() -> Result<u64> {
+    Ok(clock::boot_now()? / TICK_NS)
 }
 
 fn ip_text(addr: IpAddr) -> String {
