@@ -18,9 +18,19 @@ use crate::{
 /// How long a look is believed.
 const FRESH_NS: u64 = 1_000_000_000;
 
-/// The last look.
+/// The last looks.
 #[derive(Debug, Default)]
-pub(super) struct Looks(Option<Look>);
+pub(super) struct Looks {
+    socket: Option<Look>,
+    rings: Option<Rings>,
+}
+
+/// Every `io_uring` that was open, as process and descriptor. It takes the descriptors of all processes to find them.
+#[derive(Debug)]
+struct Rings {
+    boot_ns: u64,
+    found: Vec<(u32, u32)>,
+}
 
 #[derive(Debug)]
 struct Look {
@@ -34,19 +44,34 @@ impl Looks {
         let answers = |look: &&Look| {
             look.inode == socket.inode && socket.at_boot_ns < look.boot_ns.saturating_add(FRESH_NS)
         };
-        if let Some(look) = self.0.as_ref().filter(answers) {
+        if let Some(look) = self.socket.as_ref().filter(answers) {
             return look.keeper.clone();
         }
         let boot_ns = clock::boot_now().unwrap_or(0);
         let keeper = message(socket, iterators)
             .or_else(|| waiter(socket, iterators))
-            .or_else(|| registered(socket.inode));
-        self.0 = Some(Look {
+            .or_else(|| registered(socket.inode, self.rings(socket.at_boot_ns)));
+        self.socket = Some(Look {
             boot_ns,
             inode: socket.inode,
             keeper: keeper.clone(),
         });
         keeper
+    }
+
+    /// Those of after the failure, or of a later one's look: who has fallen behind does not look for each failure again.
+    fn rings(&mut self, at_boot_ns: u64) -> &[(u32, u32)] {
+        if self
+            .rings
+            .as_ref()
+            .is_none_or(|rings| rings.boot_ns < at_boot_ns)
+        {
+            self.rings = Some(Rings {
+                boot_ns: clock::boot_now().unwrap_or(0),
+                found: rings(),
+            });
+        }
+        self.rings.as_ref().map_or(&[], |rings| &rings.found)
     }
 }
 
@@ -154,16 +179,11 @@ fn name(number: i64) -> Option<(&'static str, bool)> {
 }
 
 /// A ring that has the socket among its registered files, where this kernel names them.
-fn registered(inode: u64) -> Option<Keeper> {
-    let processes = all_processes().ok()?.flatten();
-    let mut rings = processes.flat_map(|process| {
-        let fds: Vec<u32> = rings(&process).collect();
-        fds.into_iter()
-            .map(move |fd| (process.pid.cast_unsigned(), fd))
-    });
-    let (pid, fd) = rings.find(|(pid, fd)| {
+fn registered(inode: u64, rings: &[(u32, u32)]) -> Option<Keeper> {
+    let mut has_it = rings.iter().filter(|(pid, fd)| {
         fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).is_ok_and(|text| names(&text, inode))
-    })?;
+    });
+    let (pid, fd) = *has_it.next()?;
     Some(Keeper {
         how: Keeping::IoUring,
         pid,
@@ -173,15 +193,24 @@ fn registered(inode: u64) -> Option<Keeper> {
         fd: Some(fd),
         call: None,
         // The ring may be open elsewhere too.
-        shared: rings.any(|(other, _)| other != pid),
+        shared: has_it.any(|(other, _)| *other != pid),
         sender: None,
     })
 }
 
-fn rings(process: &Process) -> impl Iterator<Item = u32> {
-    let fds = process.fd().into_iter().flatten().flatten();
-    fds.filter(|fd| matches!(&fd.target, FDTarget::AnonInode(name) if name.contains("io_uring")))
-        .filter_map(|fd| u32::try_from(fd.fd).ok())
+fn rings() -> Vec<(u32, u32)> {
+    let of_process = |process: Process| {
+        let fds = process.fd().into_iter().flatten().flatten();
+        let rings = fds.filter(
+            |fd| matches!(&fd.target, FDTarget::AnonInode(name) if name.contains("io_uring")),
+        );
+        let pid = process.pid.cast_unsigned();
+        rings
+            .filter_map(|ring| Some((pid, u32::try_from(ring.fd).ok()?)))
+            .collect::<Vec<_>>()
+    };
+    let processes = all_processes().into_iter().flatten().flatten();
+    processes.flat_map(of_process).collect()
 }
 
 /// True if the ring's `fdinfo` has a line `    0: socket:[INODE]`.
