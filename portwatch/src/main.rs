@@ -6,7 +6,7 @@ use clap::Parser;
 use portwatch::{
     bpf::error::BpfError,
     cli::{Cli, Command},
-    commands::{doctor, explain, trace},
+    commands::{doctor, explain, generate, replay, report, trace},
 };
 
 /// Exit status of an error.
@@ -16,8 +16,11 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Trace(args) => trace::run(args, cli.verbose),
+        Command::Replay(args) => replay::run(args),
         Command::Doctor(args) => doctor::run(args, cli.verbose),
         Command::Explain(args) => explain::run(args),
+        Command::Generate(args) => generate::run(args),
+        Command::Report(args) => report::run(args),
     };
     result.unwrap_or_else(|error| {
         anstream::eprintln!("portwatch: {}", chain(&error));

@@ -6,6 +6,7 @@
 pub mod errno;
 pub mod escape;
 pub mod json;
+pub mod schema;
 pub mod signal;
 pub mod sink;
 pub mod text;

@@ -12,6 +12,7 @@
 mod arena;
 mod figures;
 mod load;
+pub mod log;
 mod plan;
 mod programs;
 mod report;

@@ -1,6 +1,7 @@
 //! portwatch under test.
 
 mod lines;
+mod log;
 mod run;
 mod trace;
 
@@ -11,6 +12,7 @@ use nix::unistd::geteuid;
 
 pub use self::{
     lines::Lines,
+    log::{check_file, read_file, read_lines},
     run::{Ended, Run},
     trace::{Finished, Trace, check_log, check_totals, parse_log, totals, trace_command},
 };

@@ -12,6 +12,7 @@
 
 pub mod agent;
 pub mod bench;
+pub mod browser;
 pub mod check;
 pub mod churn;
 pub mod crowd;
@@ -23,12 +24,14 @@ pub mod load;
 pub mod ports;
 pub mod programs;
 pub mod protocol;
+pub mod recording;
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "what a kernel does differently is looked up, not copied, and may grow"
 )]
 pub mod rule;
 pub mod scenario;
+pub mod story;
 pub mod stress;
 pub mod truth;
 mod uring;

@@ -17,9 +17,10 @@ use serde_json::Value;
 pub(crate) use self::player::Player;
 use crate::{
     check::{Proven, attempts_of, compare, have_come, is_traced, proven},
-    harness::{Trace, patience},
+    harness::{Finished, Trace, patience},
     lab::Stop,
     ports::{Claim, WATCHED},
+    recording,
     truth::Truth,
 };
 
@@ -76,6 +77,13 @@ impl Verifier {
         Trace::start(&self.portwatch, &arguments)
     }
 
+    /// Ends portwatch, and checks what can be done with its log.
+    pub fn end(&self, trace: Trace) -> Result<Finished> {
+        let finished = trace.stop()?;
+        recording::check(&self.portwatch, &finished.lines)?;
+        Ok(finished)
+    }
+
     /// Starts a portwatch that is asked to watch ports.
     pub fn watching_trace(&self) -> Result<Trace> {
         let ports = format!("{}-{}", WATCHED.start(), WATCHED.end());
@@ -99,7 +107,7 @@ impl Verifier {
             let playing: Vec<_> = scenarios.iter().map(play).collect();
             playing.into_iter().map(joined).collect()
         });
-        trace.stop()?;
+        self.end(trace)?;
         Ok(outcomes)
     }
 
@@ -142,7 +150,7 @@ impl Verifier {
         // (since 7.2, see `missed`).
         let go_on = |player: Result<Player>| player?.finish(|stop| await_records(&trace, 0, stop));
         let truths: Vec<_> = paused.into_iter().map(go_on).collect();
-        let log = trace.stop()?.records;
+        let log = self.end(trace)?.records;
         let judged = truths
             .into_iter()
             .map(|truth| Ok(Outcome::new(truth?, &log, 0)));

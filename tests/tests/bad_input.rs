@@ -12,15 +12,14 @@ use std::{
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    thread,
-    time::Instant,
 };
 
-use nix::sys::signal::Signal;
+use nix::{
+    sys::{signal::Signal, stat::Mode},
+    unistd::mkfifo,
+};
 use portwatch_tests::{
-    harness::{
-        Ended, Run, can_trace, check_log, parse_log, patience, portwatch_binary, trace_command,
-    },
+    harness::{Ended, Run, can_trace, check_log, parse_log, portwatch_binary, trace_command},
     ports::Claim,
 };
 
@@ -70,6 +69,8 @@ fn outputs_that_cannot_be() {
 
     fs::write(inside("old"), "precious\n").unwrap();
     assert_refused(&inside("old"), &[], "--append");
+    mkfifo(&inside("fifo"), Mode::S_IRWXU).unwrap();
+    assert_refused(&inside("fifo"), &["--append"], "named pipe");
     symlink(inside("old"), inside("link")).unwrap();
     assert_refused(&inside("link"), &[], "link");
     assert_refused(&inside("link"), &["--append"], "link");
@@ -153,53 +154,6 @@ fn a_reader_that_goes_away_is_a_normal_end() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
     assert!(!stderr.contains("panicked"), "{stderr}");
-}
-
-/// Killed in full flight: every line of the log is whole but perhaps the last.
-#[test]
-fn killed_under_load() {
-    if !can_trace() {
-        return;
-    }
-    let (free, taken) = (Claim::new().unwrap(), Claim::new().unwrap());
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("log");
-    let ports = format!("{},{}", free.port, taken.port);
-    let run = Run::start(trace(&["-o", path.to_str().unwrap(), "-p", &ports])).unwrap();
-    run.wait_until_tracing().unwrap();
-    let mut load = Command::new(env!("CARGO_BIN_EXE_scenario"))
-        .args(["load", &free.port.to_string(), &taken.port.to_string()])
-        .args(["--ok", "1000", "--fail", "10000000"])
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    wait_for_length(&path, 1 << 20);
-    run.signal(Signal::SIGKILL).unwrap();
-    let ended = run.finish().unwrap();
-    load.kill().unwrap();
-    load.wait().unwrap();
-    assert_eq!(ended.code(), 137);
-    let log = fs::read(&path).unwrap();
-    let mut lines = lines(&log);
-    if lines.last().is_some_and(|line| !line.ends_with(b"\n")) {
-        lines.pop();
-    }
-    let records = parse_log(&lines).unwrap();
-    assert_eq!(records[0]["type"], "start");
-    assert!(records.len() > 100);
-}
-
-/// Nobody says when a file grows but the file.
-fn wait_for_length(path: &Path, bytes: u64) {
-    let deadline = Instant::now() + patience();
-    while fs::metadata(path).map_or(0, |file| file.len()) < bytes {
-        assert!(
-            Instant::now() < deadline,
-            "{} does not grow",
-            path.display()
-        );
-        thread::yield_now();
-    }
 }
 
 /// Text has no control characters, whatever programs call themselves.

@@ -85,6 +85,10 @@ fn wrong_arguments() {
     assert_refused(&["trace", "--duration", "soon"], "soon");
     assert_refused(&["trace", "--format", "xml"], "xml");
     assert_refused(&["trace", "--append"], "--output");
+    assert_refused(&["trace", "--rotate-size", "1M"], "--output");
+    assert_refused(&["trace", "-o", "x", "--rotate-size", "1K"], "64K at least");
+    assert_refused(&["trace", "-o", "x", "--rotate-age", "soon"], "12h");
+    assert_refused(&["trace", "-o", "x", "--keep", "3"], "--rotate-size");
     assert_refused(&["no-such-command"], "no-such-command");
     assert_refused(&["explain", "no-such-cause"], "no-such-cause");
     // What is meant is said.

@@ -75,7 +75,8 @@ fn main() -> ExitCode {
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Some(Ok(trace)) = shared.lock().expect("nobody panics with it").take() {
         let trace = Arc::into_inner(trace).expect("all trials are over");
-        let finished = trace.stop().expect("a sound log");
+        let verifier = verifier().ok().flatten().expect("it has traced");
+        let finished = verifier.end(trace).expect("a sound log");
         assert!(finished.ended.status.success(), "{:?}", finished.ended);
     }
     if let Some(path) = env::var_os("PORTWATCH_TEST_PROVEN") {
@@ -108,7 +109,7 @@ fn from_the_beginning(scenario: &str, shared: &Shared) -> Result<(), Failed> {
     judge(verifier.verify(&trace, scenario), || {
         let alone = verifier.trace()?;
         let outcome = verifier.verify(&alone, scenario)?;
-        alone.stop()?;
+        verifier.end(alone)?;
         Ok(outcome)
     })
 }

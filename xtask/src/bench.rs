@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what tracing costs, measured on this machine.
+//! `cargo xtask bench`: what tracing costs, and what reading a log does, measured on this machine.
 
 use std::process::Command;
 
@@ -12,6 +12,7 @@ Examples:
   cargo xtask bench                               everything, as columns
   cargo xtask bench --rounds 25 --format markdown the tables of docs/performance.md
   cargo xtask bench --only failures               only tracers that have this in their name
+  cargo xtask bench --log                         a report of a million records, beside jq and DuckDB
   cargo xtask bench --quick --format json | jq '.rows[] | select(.met == false)'
 
 Tracing needs root. bpftrace is measured beside portwatch where it is installed. PORTWATCH_BPF_OBJECT names another BPF
@@ -29,6 +30,9 @@ pub(crate) struct BenchArgs {
     /// Only tracers that have this in their name.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Measure what a report of a large log costs, and not tracing. Needs 1 GB in the directory of temporary files; no root.
+    #[arg(long, conflicts_with_all = ["quick", "only", "format"])]
+    log: bool,
     /// How the result is written.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -49,7 +53,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<()> {
     bench
         .args(["run", "--quiet", "--release", "--locked"])
         .args(["--package", "portwatch-tests", "--bin", "scenario", "--"])
-        .arg("bench");
+        .arg(if args.log { "bench-log" } else { "bench" });
     if let Some(rounds) = args.rounds {
         bench.arg("--rounds").arg(rounds.to_string());
     }
@@ -58,6 +62,9 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<()> {
     }
     if let Some(only) = &args.only {
         bench.arg("--only").arg(only);
+    }
+    if args.log {
+        return run(&mut bench);
     }
     let format = args.format.to_possible_value();
     bench.args(

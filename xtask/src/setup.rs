@@ -14,7 +14,11 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("redis-server", "redis-server"),
     ("python3", "python3"),
     ("node", "nodejs"),
+    // Looks at the page of a report.
+    ("chromium", "chromium"),
+    ("chromedriver", "chromium-driver"),
     ("ip", "iproute2"),
+    ("logrotate", "logrotate"),
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
     ("dockerd", "docker.io"),

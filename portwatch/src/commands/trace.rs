@@ -4,6 +4,7 @@ mod child;
 mod filters;
 mod losses;
 mod outlet;
+mod outputs;
 mod prepare;
 mod pump;
 mod session;

@@ -1,5 +1,6 @@
 //! An attempt to get a port, and what was in its way.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
 };
 
 /// Which call it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
     /// `bind()`.
@@ -36,7 +37,7 @@ impl Op {
 }
 
 /// The socket that the attempt was made on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SocketId {
     /// The descriptor.
     pub fd: Option<i32>,
@@ -47,7 +48,7 @@ pub struct SocketId {
 }
 
 /// Which part of the kernel refused a call. `bind()` passes them in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// A seccomp filter, before the call began.
@@ -69,7 +70,7 @@ pub enum Stage {
 }
 
 /// What the functions below a call returned; `None` for one that did not end within the call, as far as was seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StageResults {
     /// `security_socket_bind()`.
     pub security: Option<i32>,
@@ -82,7 +83,7 @@ pub struct StageResults {
 }
 
 /// What the verdict used beside the options and the sockets.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "facts of one record, independent of each other"
@@ -126,7 +127,7 @@ pub struct Facts {
 }
 
 /// A call that has ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Attempt {
     /// Which call.
     pub op: Op,
@@ -168,7 +169,7 @@ pub struct Attempt {
 }
 
 /// What a failed attempt has beside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// Sockets on the port, those that conflict first; the primary is what to act on.
     pub blockers: Vec<Blocker>,
@@ -189,7 +190,7 @@ pub struct Failure {
 }
 
 /// A socket on the requested port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "facts of one socket, independent of each other"
@@ -257,7 +258,7 @@ pub struct Blocker {
 }
 
 /// How many sockets were on the port in this namespace, by state.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "named after the states")]
 pub struct BlockerCounts {
     pub listen: u32,
@@ -286,14 +287,14 @@ impl BlockerCounts {
 }
 
 /// Who has the ports of the automatic range, as far as open descriptors show.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RangeUse {
     /// Ports of the range, both ends included.
     pub size: u32,
     /// Ports on which a process has a socket of this protocol open, in this namespace. The others belong to no process
     /// (`TIME_WAIT` and other remains of connections), are reserved, or cannot be seen.
     pub open: u32,
-    /// Processes, those with the most ports first; at most [`RangeUse::NAMED`].
+    /// Processes, those with the most ports first; at most five.
     pub by: Vec<RangeUser>,
 }
 
@@ -303,7 +304,7 @@ impl RangeUse {
 }
 
 /// A process that has ports of the automatic range.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RangeUser {
     /// The process.
     pub process: Process,

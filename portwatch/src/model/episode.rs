@@ -1,5 +1,6 @@
 //! The story of one program and one address: its failures, who was in the way for how long, and how it ended.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
 };
 
 /// How a story ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It got the address.
@@ -34,7 +35,7 @@ impl Outcome {
 }
 
 /// A story, told when it ends or when tracing does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Episode {
     /// What its attempts have in `episode`.
     pub id: u64,
@@ -69,7 +70,7 @@ pub struct Episode {
 }
 
 /// A time during which the same was in the way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Segment {
     /// The cause; `None` of a failure without a verdict.
     pub cause: Option<Cause>,
@@ -82,7 +83,7 @@ pub struct Segment {
 }
 
 /// What made an address free.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Freed {
     /// What happened.
     pub how: FreedHow,
@@ -114,7 +115,7 @@ impl Failure {
 }
 
 /// What happens to a socket that was in the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FreedHow {
     /// Its process ended.

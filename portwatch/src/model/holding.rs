@@ -1,12 +1,13 @@
 //! How a socket is held where a descriptor of its owner does not say it all: inherited, in flight, by a call under way,
 //! or on behalf of somebody else.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::process::{Container, Process};
 
 /// How a socket came from the process that bound it to one that has it open now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inheritance {
     /// Who bound it, named as it was called then.
     pub from: Process,
@@ -19,7 +20,7 @@ pub struct Inheritance {
 }
 
 /// A fork or an exec that carried a descriptor on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// What it was.
     pub how: Via,
@@ -34,7 +35,7 @@ pub struct Step {
 }
 
 /// What carries a descriptor on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Via {
     /// A child has every descriptor of its parent.
@@ -44,7 +45,7 @@ pub enum Via {
 }
 
 /// What keeps a socket open of which no process has a descriptor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeptBy {
     /// What it is.
     pub how: Keeping,
@@ -65,7 +66,7 @@ pub struct KeptBy {
 }
 
 /// A reference that is no descriptor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Keeping {
     /// A message with the descriptor (`SCM_RIGHTS`) has not been received.
@@ -77,7 +78,7 @@ pub enum Keeping {
 }
 
 /// Whom a process has a socket for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OnBehalfOf {
     /// What the holder is.
     pub role: Role,
@@ -90,7 +91,7 @@ pub struct OnBehalfOf {
 }
 
 /// What a process is that has sockets for others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// It starts a service when somebody connects, and hands the socket on.
@@ -100,7 +101,7 @@ pub enum Role {
 }
 
 /// The name in the unix family that was refused, and who has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnixName {
     /// It is an abstract name, and no path.
     #[serde(rename = "abstract", default)]
@@ -115,7 +116,7 @@ pub struct UnixName {
 }
 
 /// What is at a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FileKind {
     /// A socket file.
@@ -127,7 +128,7 @@ pub enum FileKind {
 }
 
 /// A socket of the unix family.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnixSocket {
     /// It listens.
     pub listening: bool,

@@ -1,7 +1,8 @@
 //! Numbers that JSON readers would round.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// An unsigned 64-bit number, written as a decimal string in JSON: many readers (jq among them) keep 53 bits only.
@@ -28,9 +29,23 @@ impl Serialize for Big {
 
 impl<'de> Deserialize<'de> for Big {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
         text.parse()
             .map(Self)
             .map_err(|_| de::Error::custom(format!("not a 64-bit decimal number: {text:?}")))
+    }
+}
+
+impl JsonSchema for Big {
+    fn schema_name() -> Cow<'static, str> {
+        "Big".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "An unsigned 64-bit number in decimal digits: as a JSON number, many readers would round it.",
+            "type": "string",
+            "pattern": "^[0-9]{1,20}$",
+        })
     }
 }

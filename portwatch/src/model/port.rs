@@ -1,5 +1,6 @@
 //! Who gets a watched port, and who gives it back.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -9,8 +10,9 @@ use super::{
 };
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "PortAction")]
 pub enum Action {
     /// A socket has the port from now on.
     Taken,
@@ -19,7 +21,7 @@ pub enum Action {
 }
 
 /// How a socket got the port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
     /// By `bind()`, or by `listen()` without it.
@@ -43,8 +45,9 @@ impl How {
 }
 
 /// What a release leaves behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "PortReason")]
 pub enum Reason {
     /// Nothing: the socket was closed, and this was all that it had of the port.
     Closed,
@@ -53,7 +56,7 @@ pub enum Reason {
 }
 
 /// A watched port was taken or released by a socket. Other sockets may have it as well.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Port {
     /// What happened.
     pub action: Action,

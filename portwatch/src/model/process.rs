@@ -1,11 +1,12 @@
 //! A process, as far as it is known.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::number::Big;
 
 /// A process. `pid` and `start_boot_ns` together name it for good: a pid alone is reused.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Process {
     /// Process id, as the initial pid namespace numbers it.
     pub pid: u32,
@@ -43,7 +44,7 @@ pub struct Process {
 }
 
 /// A process that another one comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ancestor {
     /// Process id.
     pub pid: u32,
@@ -84,7 +85,7 @@ fn is_same_start(a: u64, b: u64) -> bool {
 }
 
 /// A container that a control group's path names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Container {
     /// Its id, as the path has it.
     pub id: String,
@@ -95,7 +96,7 @@ pub struct Container {
 }
 
 /// How it is known who a blocking socket belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// Its bind, connect or close was seen.
@@ -107,7 +108,7 @@ pub enum Source {
 }
 
 /// Who a blocking socket belongs to, alive or not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Owner {
     /// The process.
     #[serde(flatten)]
@@ -122,7 +123,7 @@ pub struct Owner {
 }
 
 /// A signal that ends a process, unless that handles it in another way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stopping {
     /// Its name, as `SIGTERM`.
     pub signal: String,
@@ -136,7 +137,7 @@ pub struct Stopping {
 }
 
 /// A process that has a descriptor of the blocking socket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Holder {
     /// The process.
     pub process: Process,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -13,22 +14,26 @@ use super::{
 pub const SCHEMA: u32 = 1;
 
 /// A record: what every line has, and what it is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
 pub struct Record {
-    /// Position in the log, from 1. The order of events; times may step back between CPUs.
+    /// Position in the log, from 1. The order of events; times may step back between CPUs. Where records could not be
+    /// written, numbers are missing, and a `lost` record has the last of them. The `start` record of a file that goes on
+    /// with what another one began has the number of the record before it.
     pub seq: u64,
     /// Wall clock: RFC 3339, UTC, nanoseconds.
     pub time: String,
     /// Nanoseconds since boot.
     pub boot_ns: Big,
     /// The rest.
+    #[schemars(flatten)]
     pub body: Body,
 }
 
 /// What a record is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(tag = "type", rename_all = "snake_case")]
 pub enum Body {
-    /// First in every log: what is traced, and what cannot be known.
+    /// First in every file: what is traced, and what cannot be known.
     Start(Box<Start>),
     /// A bind or listen attempt.
     Attempt(Box<Attempt>),
@@ -44,8 +49,8 @@ pub enum Body {
     Stop(Stop),
 }
 
-/// First in every log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// First in every file of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Start {
     /// Version of portwatch.
     pub version: String,
@@ -69,7 +74,7 @@ pub struct Start {
 }
 
 /// A capability and where it comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hook {
     /// `fexit`, `tracepoint`, `iterator`, `proc`.
     pub tier: String,
@@ -80,7 +85,7 @@ pub struct Hook {
 }
 
 /// A fact that is not to be had.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Degradation {
     /// Short name of what is lost.
     pub what: String,
@@ -89,7 +94,7 @@ pub struct Degradation {
 }
 
 /// Filters, as the user gave them; `None` and empty mean everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Filters {
     /// Ports and ranges.
     pub ports: Vec<[u16; 2]>,
@@ -104,7 +109,7 @@ pub struct Filters {
 }
 
 /// Something was lost.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lost {
     /// What: `attempt`; `process` (what it is); `port` (records of ports and of `TIME_WAIT`s); `entry` (of a call: it is
     /// told without its address); `output` (records that could not be written).
@@ -118,7 +123,7 @@ pub struct Lost {
 }
 
 /// Last in every log. `seen == submitted + lost + filtered`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stop {
     /// Attempts that ended while tracing.
     pub seen: u64,

@@ -2,10 +2,11 @@
 
 use std::{fmt, net::IpAddr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A protocol that has ports, or the unix family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Proto {
     /// TCP.
@@ -56,7 +57,9 @@ impl fmt::Display for Proto {
 }
 
 /// State of a blocking socket. The names are the kernel's (`include/net/tcp_states.h`); `Bound` is `TCP_CLOSE` with a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// A listener.
@@ -104,7 +107,9 @@ impl State {
 }
 
 /// A socket option that takes part in the kernel's decision, or explains it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum SocketOption {
     /// `SO_REUSEADDR`.
     #[serde(rename = "SO_REUSEADDR")]
@@ -124,7 +129,7 @@ pub enum SocketOption {
 }
 
 /// A bound or connected address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Address {
     /// The IP address.
     pub addr: IpAddr,

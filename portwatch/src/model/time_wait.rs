@@ -1,5 +1,6 @@
 //! What becomes of a `TIME_WAIT` of a watched port.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -9,8 +10,9 @@ use super::{
 };
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "TimeWaitAction")]
 pub enum Action {
     /// A connection has ended and keeps its port.
     Enter,
@@ -21,8 +23,9 @@ pub enum Action {
 }
 
 /// Why it is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "TimeWaitReason")]
 pub enum Reason {
     /// Its time was over.
     Expired,
@@ -33,7 +36,7 @@ pub enum Reason {
 }
 
 /// How a new connection took its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReusedBy {
     /// The peer connected again.
@@ -43,7 +46,7 @@ pub enum ReusedBy {
 }
 
 /// The beginning, the re-arming or the end of a `TIME_WAIT`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TimeWait {
     /// What happened.
     pub action: Action,

@@ -1,9 +1,12 @@
 //! What is said about a failure.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A cause. The ids never change their meaning; `docs/causes.md` explains each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 #[expect(
     missing_docs,
@@ -116,7 +119,9 @@ impl Cause {
 }
 
 /// How sure it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Certainty {
     /// From history, or by exclusion; not from the kernel's tables at that moment.
@@ -128,7 +133,7 @@ pub enum Certainty {
 }
 
 /// Why one pair of sockets conflicts, or does not: the clause of the kernel's rule that decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Clause {
     /// Allowed: both are bound to different devices.
@@ -160,7 +165,7 @@ pub enum Clause {
 }
 
 /// The verdict on a failure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// What to act on first.
     pub cause: Cause,

@@ -3,7 +3,7 @@
 use std::io;
 
 use serde::{Deserialize, Serialize};
-use serde_json::ser::Formatter;
+use serde_json::{Value, ser::Formatter};
 use thiserror::Error;
 
 use super::escape::is_unsafe;
@@ -38,6 +38,16 @@ pub fn to_line(record: &Record, out: &mut Vec<u8>) {
     }
 }
 
+/// Any value in one line, as safe to show as a record.
+#[must_use]
+pub fn to_text(value: &Value) -> String {
+    let mut text = Vec::new();
+    // Writing to memory does not fail, and neither does a value that is JSON already.
+    let result = value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, Safe));
+    debug_assert!(result.is_ok(), "{result:?}");
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 /// Reads a line that [`to_line`] wrote, with or without its newline.
 ///
 /// # Errors
@@ -57,7 +67,13 @@ pub fn from_line(line: &str) -> Result<Record, LineError> {
     }
 
     // The schema first: nothing else of another version's line can be relied on.
-    let Kind { schema, r#type } = serde_json::from_str(line)?;
+    let Kind { schema, r#type } = serde_json::from_str(line).map_err(|error| {
+        if error.is_data() {
+            LineError::Foreign(error)
+        } else {
+            LineError::Malformed(error)
+        }
+    })?;
     if schema != SCHEMA {
         return Err(LineError::Schema { found: schema });
     }
@@ -86,6 +102,9 @@ pub enum LineError {
     /// Not JSON, cut off, or a field is missing or has an impossible value.
     #[error("not a record of portwatch: {0}")]
     Malformed(#[from] serde_json::Error),
+    /// JSON, but not an object that says which schema and type of record it is.
+    #[error("not a record of portwatch: {0}")]
+    Foreign(serde_json::Error),
     /// Written by another version.
     #[error("the record has schema {found}, this version of portwatch reads schema {SCHEMA}")]
     Schema {

@@ -1,6 +1,10 @@
 //! Records that the tests of the output share.
 
+mod log;
+
 use std::collections::BTreeMap;
+
+pub(crate) use log::{all, episode};
 
 use crate::model::{
     attempt::{Attempt, Blocker, BlockerCounts, Facts, Failure, Op, SocketId},

@@ -25,6 +25,7 @@ use crate::{
         record::Body,
         verdict::Cause,
     },
+    verdict::recheck,
 };
 
 mod behalf;
@@ -140,7 +141,10 @@ fn bound_by_server() -> Candidate {
 
 fn attempt_of(story: &mut Story<Fake>, event: &Event) -> Attempt {
     match story.event(event).next().map(|record| record.body) {
-        Some(Body::Attempt(attempt)) => *attempt,
+        Some(Body::Attempt(attempt)) => {
+            assert_eq!(recheck(&attempt), []);
+            *attempt
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -8,7 +8,7 @@ use crate::model::{
     verdict::{Cause, Certainty, Clause, Verdict},
 };
 
-use super::judge;
+use super::{judge, recheck};
 
 pub(crate) const EADDRINUSE: u32 = 98;
 
@@ -147,8 +147,10 @@ impl Attempt {
         &self.failure.as_ref().unwrap().blockers
     }
 
+    /// Judged; and what is judged here can be judged again from its record.
     pub(crate) fn judged(mut self) -> Self {
         judge(&mut self);
+        assert_eq!(recheck(&self), []);
         self
     }
 

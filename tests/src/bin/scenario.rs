@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    io::{Write, stdout},
+    io::{BufWriter, Write, stdout},
     net::{Ipv4Addr, SocketAddr},
     os::fd::RawFd,
     path::PathBuf,
@@ -17,7 +17,7 @@ use portwatch_tests::{
     lab::Pace,
     load, rule,
     scenario::{all, find},
-    stress,
+    story, stress,
     verify::{BATCH, Outcome, Verifier},
 };
 
@@ -57,6 +57,20 @@ enum Command {
         #[arg(long)]
         late: bool,
     },
+    /// Write a made-up log, always the same
+    Story {
+        /// How many records
+        #[arg(default_value_t = 1000)]
+        records: u64,
+        /// How many services of each sort
+        #[arg(long, default_value_t = 1)]
+        copies: u16,
+        /// Connections of a service between two starts
+        #[arg(long, default_value_t = 6)]
+        connections: u32,
+    },
+    /// Measure what reading a log costs
+    BenchLog(bench::log::LogArgs),
     /// Bind very often, and print how often
     Load {
         /// A free port: binds to it succeed
@@ -184,6 +198,16 @@ fn main() -> Result<ExitCode> {
                 late,
             );
         }
+        Command::BenchLog(args) => bench::log::run(&args)?,
+        Command::Story {
+            records,
+            copies,
+            connections,
+        } => write_story(&story::Log {
+            copies,
+            connections,
+            ..story::Log::of(records)
+        })?,
         Command::Load {
             free,
             taken,
@@ -213,10 +237,7 @@ fn main() -> Result<ExitCode> {
                 scenarios: std::env::current_exe()?,
                 arguments,
             };
-            let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-            let report = stress::run(&verifier, plays, seed)?;
-            writeln!(stdout(), "{report}")?;
-            stress::judge(&report)?;
+            play_many(&verifier, plays, seed)?;
         }
         Command::Rule { pairs, seed } => {
             let report = rule::run(pairs, seed)?;
@@ -241,6 +262,19 @@ fn main() -> Result<ExitCode> {
         Command::Guest => guest::serve()?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn play_many(verifier: &Verifier, plays: usize, seed: Option<u64>) -> Result<()> {
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    let report = stress::run(verifier, plays, seed)?;
+    writeln!(stdout(), "{report}")?;
+    stress::judge(&report)
+}
+
+fn write_story(log: &story::Log) -> Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 20, stdout().lock());
+    log.write(&mut out)?;
+    Ok(out.flush()?)
 }
 
 fn role(text: &str) -> Result<churn::Role> {

@@ -25,6 +25,8 @@ pub struct Trace {
 pub struct Finished {
     /// All records.
     pub records: Vec<Value>,
+    /// The same as they were written, without newlines.
+    pub lines: Vec<Vec<u8>>,
     /// The rest.
     pub ended: Ended,
 }
@@ -130,7 +132,11 @@ impl Trace {
             check_log(&records).map(|()| records)
         };
         let records = sound(&lines).with_context(|| format!("the log is not sound; {ended:?}"))?;
-        Ok(Finished { records, ended })
+        Ok(Finished {
+            records,
+            lines,
+            ended,
+        })
     }
 }
 

@@ -1,36 +1,64 @@
 //! Where the teller's records go, and when it has been enough.
+//!
+//! Every output has a thread of its own, which writes from a queue of bounded size: a disk or a reader that is slow, or
+//! stands still, keeps neither the teller nor the other outputs from going on.
+
+mod enough;
+mod messages;
+mod output;
+mod queue;
+
+use std::{io, sync::Arc};
 
 use tokio::sync::oneshot;
 
+use self::{enough::Enough, messages::Messenger, output::Output};
+pub(super) use self::{output::Unfinished, queue::Limits};
 use crate::{
     model::record::{Body, Record},
-    output::sink::{Outcome, Sink},
+    output::sink::Sink,
 };
 
-/// Writes records, and counts attempts.
+/// Hands records to the outputs, and counts attempts.
 #[derive(Debug)]
 pub(super) struct Outlet {
-    sink: Sink,
+    outputs: Vec<Output>,
     /// Attempts that were told.
     told: u64,
     /// Attempts that may still be told.
     remaining: Option<u64>,
-    /// Told when nothing more is wanted: the count is reached, or the reader is gone.
-    enough: Option<oneshot::Sender<()>>,
+    /// Told when nothing more is wanted: the count is reached, or all readers are gone.
+    enough: Arc<Enough>,
+    messenger: Messenger,
+}
+
+/// Records that are not in an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Dropped {
+    /// Of which.
+    pub(super) name: String,
+    /// How many.
+    pub(super) count: u64,
 }
 
 impl Outlet {
-    pub(super) const fn new(
-        sink: Sink,
+    /// Starts the threads.
+    pub(super) fn new(
+        sinks: Vec<Sink>,
         remaining: Option<u64>,
         enough: oneshot::Sender<()>,
-    ) -> Self {
-        Self {
-            sink,
+        limits: Limits,
+    ) -> io::Result<Self> {
+        let enough = Arc::new(Enough::new(sinks.len(), enough));
+        let messenger = Messenger::start()?;
+        let start = |sink| Output::start(sink, limits, &enough, messenger.voice());
+        Ok(Self {
+            outputs: sinks.into_iter().map(start).collect::<io::Result<_>>()?,
             told: 0,
             remaining,
-            enough: Some(enough),
-        }
+            enough,
+            messenger,
+        })
     }
 
     /// Attempts that were told.
@@ -38,85 +66,60 @@ impl Outlet {
         self.told
     }
 
-    /// Records that could not be written.
-    pub(super) const fn dropped(&self) -> u64 {
-        self.sink.dropped()
-    }
-
     /// True when as many attempts have been told as were asked for.
     pub(super) fn is_full(&self) -> bool {
         self.remaining == Some(0)
     }
 
-    pub(super) fn write(&mut self, record: &Record) {
+    /// To ask which outputs have not come to their end.
+    pub(super) fn unfinished(&self) -> Unfinished {
+        self.outputs.iter().collect()
+    }
+
+    /// Takes a record; the outputs have it when enough has come together, or at the next [`Outlet::flush`].
+    pub(super) fn write(&mut self, record: Record) {
         if matches!(record.body, Body::Attempt(_)) {
             self.told += 1;
             self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(1));
         }
-        let outcome = self.sink.record(record);
-        self.heed(outcome);
+        let record = Arc::new(record);
+        for output in &mut self.outputs {
+            output.write(&record);
+        }
         if self.is_full() {
-            self.end();
+            self.enough.tell();
         }
     }
 
+    /// To be called whenever no further record is at hand.
     pub(super) fn flush(&mut self) {
-        let outcome = self.sink.flush();
-        self.heed(outcome);
-    }
-
-    fn heed(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Fine => {}
-            Outcome::Closed => self.end(),
-            Outcome::Failed(error) => anstream::eprintln!("portwatch: {error}"),
-            Outcome::Recovered { dropped } => {
-                anstream::eprintln!(
-                    "portwatch: writing works again; {dropped} records are missing"
-                );
-            }
+        for output in &mut self.outputs {
+            output.flush();
         }
     }
 
-    fn end(&mut self) {
-        if let Some(enough) = self.enough.take() {
-            // When nobody waits any more, the end has begun.
-            let _ = enough.send(());
+    /// Opens the files again under their names.
+    pub(super) fn reopen(&mut self) {
+        for output in &mut self.outputs {
+            output.reopen();
         }
+    }
+
+    /// Waits until everything is written. Gives what is not.
+    pub(super) fn finish(mut self) -> Vec<Dropped> {
+        // All of them first: one that stands still must not keep the others from their end.
+        for output in &mut self.outputs {
+            output.end();
+        }
+        let dropped = self
+            .outputs
+            .into_iter()
+            .filter_map(Output::finish)
+            .collect();
+        self.messenger.finish();
+        dropped
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::output::{
-        samples,
-        sink::{Format, IfExists},
-    };
-
-    #[test]
-    fn attempts_alone_are_counted() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("log.jsonl");
-        let sink = Sink::file(Format::Json, &path, IfExists::Refuse).unwrap();
-        let (sender, mut enough) = oneshot::channel();
-        let mut outlet = Outlet::new(sink, Some(2), sender);
-        for record in [
-            samples::start(),
-            samples::of_port(samples::taken()),
-            samples::of(samples::attempt()),
-            samples::of_time_wait(samples::entered()),
-        ] {
-            outlet.write(&record);
-            assert!(!outlet.is_full());
-        }
-        assert_eq!(enough.try_recv(), Err(oneshot::error::TryRecvError::Empty));
-        outlet.write(&samples::of(samples::attempt()));
-        assert!(outlet.is_full());
-        assert_eq!(enough.try_recv(), Ok(()));
-        outlet.flush();
-        assert_eq!((outlet.told(), outlet.dropped()), (2, 0));
-        let log = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(log.lines().count(), 5);
-    }
-}
+mod tests;

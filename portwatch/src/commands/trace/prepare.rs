@@ -1,14 +1,12 @@
-//! What a run needs before its first record: where to write, and what was open before it began.
+//! What a run needs before its first record: what was open before it began.
 
 use std::collections::HashMap as StdHashMap;
 
-use anstream::ColorChoice;
 use anyhow::{Context, Result};
 use aya::{
     Ebpf,
     maps::{HashMap, Map},
 };
-use jiff::tz::TimeZone;
 use portwatch_common::{
     event::{holder::Holder, socket::state},
     maps::INDEX_WAYS,
@@ -16,14 +14,8 @@ use portwatch_common::{
 
 use crate::{
     bpf::{attach::Attached, iterators::Iterators},
-    cli::{ColorArg, FormatArg, TraceArgs},
     clock::Clock,
     machine::Machine,
-    output::{
-        sink::{Format, IfExists, Sink},
-        text::Text,
-        theme::Theme,
-    },
     story::Story,
 };
 
@@ -31,45 +23,6 @@ use crate::{
 const BPF_NOEXIST: u64 = 1;
 /// `IPPROTO_TCP` and `IPPROTO_MPTCP`.
 const TCP: [u16; 2] = [6, 262];
-
-/// Opens what records are written to.
-pub(super) fn sink(args: &TraceArgs) -> Result<Sink> {
-    let default = if args.output.is_some() {
-        FormatArg::Json
-    } else {
-        FormatArg::Text
-    };
-    let format = match args.format.unwrap_or(default) {
-        FormatArg::Json => Format::Json,
-        FormatArg::Text => {
-            let text = Text::new(theme(args), TimeZone::system());
-            Format::Text(if args.every {
-                text.with_every_attempt()
-            } else {
-                text
-            })
-        }
-    };
-    match &args.output {
-        Some(path) => {
-            let exists = if args.append {
-                IfExists::Append
-            } else {
-                IfExists::Refuse
-            };
-            Ok(Sink::file(format, path, exists)?)
-        }
-        None => Sink::stdout(format).context("opening standard output"),
-    }
-}
-
-fn theme(args: &TraceArgs) -> Theme {
-    match (args.color, &args.output) {
-        (ColorArg::Always, _) => Theme::for_stdout(ColorChoice::Always),
-        (ColorArg::Auto, None) => Theme::for_stdout(ColorChoice::Auto),
-        _ => Theme::plain(),
-    }
-}
 
 /// Takes the snapshot, and makes the story that begins with it.
 pub(super) fn story(mut ebpf: Ebpf, attached: &Attached) -> Result<Story<Machine>> {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use tokio::{
     process::Child,
     sync::oneshot,
@@ -18,8 +18,8 @@ use super::{
     child::{self, NotStarted},
     filters,
     losses::Losses,
-    outlet::Outlet,
-    prepare,
+    outlet::{Dropped, Limits, Outlet, Unfinished},
+    outputs, prepare,
     pump::Pump,
     signals::{Signals, Wish},
     teller::{Ended, Message, Teller},
@@ -36,6 +36,7 @@ use crate::{
     cli::TraceArgs,
     enrich::{host::Host, netns},
     model::record::{Body, Start},
+    output::sink::show,
 };
 
 /// How often the ring is looked into when nothing urgent is in it: only failures wake the reader.
@@ -66,15 +67,16 @@ pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     let mut attached = attach.attach(&mut ebpf)?;
     let statistics = counters::Statistics::new(&ebpf, attached.programs());
     // Not earlier: a start that fails leaves no file behind.
-    let sink = prepare::sink(args)?;
+    let sinks = outputs::open(args)?;
     // From here on events wait in the ring: whatever is newer than the snapshot is told after it.
     let mut signals = Signals::new()?;
     let (messages, receiver) = channel();
     let (enough, wait_enough) = oneshot::channel();
-    let mut teller = Teller::new(
-        prepare::story(ebpf, &attached)?,
-        Outlet::new(sink, args.count, enough),
-    );
+    let story = prepare::story(ebpf, &attached)?;
+    let outlet = Outlet::new(sinks, args.count, enough, Limits::default())
+        .context("starting the threads that write")?;
+    let unfinished = outlet.unfinished();
+    let mut teller = Teller::new(story, outlet);
     teller.tell(Body::Start(Box::new(start(&attached, args))));
     teller.outlet.flush();
     let (mut pump, chunks) = Pump::new(ring, messages.clone());
@@ -98,9 +100,9 @@ pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     let ended = tokio::select! {
         ended = finish(pump, messages, losses, &counters, &statistics, thread) => ended?,
         // The teller waits for a reader that does not read, or for a disk.
-        () = signals.impatience() => return Err(anyhow!("ended before everything was written")),
+        () = signals.impatience() => return Err(cut_short(&unfinished, "a second signal")),
         () = sleep(PATIENCE), if signals.count > 0 => {
-            return Err(anyhow!("ended before everything was written: nobody has read for {PATIENCE:?}"));
+            return Err(cut_short(&unfinished, &format!("no end of it within {PATIENCE:?}")));
         }
     };
     conclude(args, &ended, ending?)
@@ -158,6 +160,10 @@ async fn trace(
             _ = look.tick() => pump.poke(),
             _ = look_for_losses.tick() => losses.look(messages),
             signal = signals.next() => {
+                if signal == Wish::Reopen {
+                    reopen(args, messages);
+                    continue;
+                }
                 // The terminal's Ctrl-C reaches the command as well: its end is the end.
                 if command.is_none() || signal != Wish::Interrupt || signals.count > 1 {
                     return Ok(Ending::Asked);
@@ -172,6 +178,23 @@ async fn trace(
             _ = &mut enough => return Ok(Ending::Asked),
         }
     }
+}
+
+/// SIGHUP, as logrotate sends it.
+fn reopen(args: &TraceArgs, messages: &Sender<Message>) {
+    if args.files().next().is_none() {
+        anstream::eprintln!(
+            "portwatch: SIGHUP: there is no log file to open again; tracing goes on"
+        );
+    }
+    // When the teller is gone, tracing is about to end.
+    let _ = messages.send(Message::Reopen);
+}
+
+/// Not everything is written, and it is not waited for.
+fn cut_short(unfinished: &Unfinished, why: &str) -> anyhow::Error {
+    let names = unfinished.names().join(" and ");
+    anyhow!("ended before everything was written to {names}: {why}")
 }
 
 fn every(period: Duration) -> Interval {
@@ -210,12 +233,13 @@ fn announce(attached: &Attached) {
 
 /// The last words, and the exit status.
 fn conclude(args: &TraceArgs, ended: &Ended, ending: Ending) -> Result<ExitCode> {
-    if let (Some(path), Some(stop)) = (&args.output, &ended.stop) {
+    let files: Vec<String> = args.files().map(show).collect();
+    if let (false, Some(stop)) = (files.is_empty(), &ended.stop) {
         anstream::eprintln!(
             "portwatch: {} attempts seen, {} in {}, {} lost",
             stop.seen,
             ended.told,
-            path.display(),
+            files.join(" and "),
             stop.lost
         );
     }
@@ -227,8 +251,10 @@ fn conclude(args: &TraceArgs, ended: &Ended, ending: Ending) -> Result<ExitCode>
         Ending::Command(status) => child::code(status),
         Ending::Asked => 0,
     };
-    if ended.dropped > 0 {
-        return Err(anyhow!("{} records could not be written", ended.dropped));
+    if !ended.dropped.is_empty() {
+        let of = |Dropped { name, count }: &Dropped| format!("{count} to {name}");
+        let counts: Vec<String> = ended.dropped.iter().map(of).collect();
+        bail!("records that could not be written: {}", counts.join(", "));
     }
     Ok(ExitCode::from(status))
 }

@@ -1,7 +1,11 @@
-//! Signals that end tracing.
+//! Signals: those that end tracing, and SIGHUP.
 
-use std::io;
+use std::{
+    io::{self, stderr, stdin, stdout},
+    os::fd::AsFd,
+};
 
+use nix::{errno::Errno, unistd::isatty};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks for.
@@ -9,8 +13,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(super) enum Wish {
     /// SIGINT: Ctrl-C, which a terminal sends to a command that runs under trace as well.
     Interrupt,
-    /// SIGTERM, or SIGHUP when the terminal goes away.
+    /// SIGTERM, or SIGHUP because the terminal is gone.
     Terminate,
+    /// SIGHUP otherwise: log files are to be opened again.
+    Reopen,
 }
 
 /// Waits for signals.
@@ -21,7 +27,7 @@ pub(super) struct Signals {
     /// A file at the limit of `RLIMIT_FSIZE` is an error of writing, not a reason to die. Caught and not ignored:
     /// a command that is run under trace would inherit that.
     _file_size: Signal,
-    /// How many signals there have been.
+    /// How many signals have asked for an end.
     pub(super) count: u32,
 }
 
@@ -40,9 +46,13 @@ impl Signals {
         let wish = tokio::select! {
             _ = self.interrupt.recv() => Wish::Interrupt,
             _ = self.terminate.recv() => Wish::Terminate,
-            _ = self.hangup.recv() => Wish::Terminate,
+            _ = self.hangup.recv() => if terminal_is_gone() {
+                Wish::Terminate
+            } else {
+                Wish::Reopen
+            },
         };
-        self.count += 1;
+        self.count += u32::from(wish != Wish::Reopen);
         wish
     }
 
@@ -52,4 +62,13 @@ impl Signals {
             self.next().await;
         }
     }
+}
+
+/// Whether a terminal that we were given has hung up: the kernel lets nothing be asked of it any more.
+fn terminal_is_gone() -> bool {
+    let gone = |fd| isatty(fd) == Err(Errno::EIO);
+    let (input, output, messages) = (stdin(), stdout(), stderr());
+    [input.as_fd(), output.as_fd(), messages.as_fd()]
+        .into_iter()
+        .any(gone)
 }

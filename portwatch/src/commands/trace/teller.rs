@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::mpsc::Sender;
 
-use super::outlet::Outlet;
+use super::outlet::{Dropped, Outlet};
 use crate::{
     bpf::counters::Totals,
     clock::{Clock, boot_now},
@@ -41,6 +41,8 @@ pub(super) enum Message {
         /// Since when: `CLOCK_BOOTTIME`, ns.
         from_boot_ns: u64,
     },
+    /// Log files may have been moved away: they are opened again.
+    Reopen,
     /// Everything is detached and read.
     Finish {
         /// What the hooks counted.
@@ -58,7 +60,7 @@ pub(super) struct Ended {
     /// Attempts that were told.
     pub(super) told: u64,
     /// Records that could not be written.
-    pub(super) dropped: u64,
+    pub(super) dropped: Vec<Dropped>,
 }
 
 /// Tells a story.
@@ -87,7 +89,7 @@ impl Teller {
     pub(super) fn tell(&mut self, body: Body) {
         let now = boot_now().unwrap_or(0);
         let record = self.story.record(now, body);
-        self.outlet.write(&record);
+        self.outlet.write(record);
     }
 
     /// Runs on a thread of its own until [`Message::Finish`], or until the pump is gone.
@@ -117,6 +119,7 @@ impl Teller {
                         stop = Some(self.finish(&totals, missed));
                         break;
                     }
+                    Ok(Message::Reopen) => self.outlet.reopen(),
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
@@ -126,7 +129,7 @@ impl Teller {
             Ended {
                 stop,
                 told: self.outlet.told(),
-                dropped: self.outlet.dropped(),
+                dropped: self.outlet.finish(),
             }
         })
     }
@@ -156,7 +159,7 @@ impl Teller {
                 }
             };
             for record in self.story.event(&event) {
-                self.outlet.write(&record);
+                self.outlet.write(record);
             }
         }
     }
@@ -169,7 +172,7 @@ impl Teller {
         self.ticked = Instant::now();
         if let Ok(now) = boot_now() {
             for record in self.story.tick(now) {
-                self.outlet.write(&record);
+                self.outlet.write(record);
             }
         }
     }
@@ -192,7 +195,7 @@ impl Teller {
             self.story.doubt();
         }
         for record in self.story.finish(boot_now().unwrap_or(0)) {
-            self.outlet.write(&record);
+            self.outlet.write(record);
         }
         let untold = self.story.untold();
         let stop = Stop {
@@ -210,7 +213,6 @@ impl Teller {
             },
         };
         self.tell(Body::Stop(stop.clone()));
-        self.outlet.flush();
         stop
     }
 }

@@ -1,0 +1,264 @@
+use super::{
+    super::{
+        lane::{End, Kind},
+        samples::{found, gather, lines, log, ns},
+    },
+    *,
+};
+use crate::model::{record::Record, verdict::Cause};
+
+/// Holds as (kind, from, until) in seconds.
+fn holds(found: &Gather) -> Vec<(Kind, i64, i64)> {
+    let seconds = |time| (time - ns(0)) / 1_000_000_000;
+    let holds = found.lanes[0].1.holds.iter();
+    holds
+        .map(|hold| (hold.kind, seconds(hold.start), seconds(hold.end)))
+        .collect()
+}
+
+#[test]
+fn who_had_the_port_when() {
+    let found = found();
+    assert_eq!(found.lanes.len(), 1);
+    assert_eq!(
+        holds(&found),
+        [
+            (Kind::Bound, 10, 12),
+            (Kind::Listening, 12, 41),
+            (Kind::Connection, 15, 40),
+            (Kind::TimeWait, 40, 100),
+        ]
+    );
+    let lane = &found.lanes[0].1;
+    assert!(
+        lane.holds
+            .iter()
+            .all(|hold| hold.begun && hold.ended == End::Seen)
+    );
+    assert_eq!((lane.attempts, lane.failures), (6, 4));
+    let blocked: Vec<_> = lane
+        .marks
+        .iter()
+        .filter_map(|mark| mark.blocker)
+        .map(|(kind, _)| kind)
+        .collect();
+    assert_eq!(
+        blocked,
+        [
+            Kind::Listening,
+            Kind::Listening,
+            Kind::TimeWait,
+            Kind::TimeWait
+        ]
+    );
+}
+
+/// Without any record of ports: from what stood in the way alone.
+#[test]
+fn a_socket_in_the_way_had_the_port() {
+    let records: Vec<Record> = log()
+        .into_iter()
+        .filter(|record| {
+            !matches!(
+                record.body,
+                crate::model::record::Body::Port(_) | crate::model::record::Body::TimeWait(_)
+            )
+        })
+        .collect();
+    let found = gather(vec![lines(&records)], Wanted::default());
+    // The listener is older than what was seen of it; the TIME_WAIT's timer was due 41.9 s after it was seen last.
+    assert_eq!(
+        holds(&found),
+        [(Kind::Listening, 0, 120), (Kind::TimeWait, 0, 101)]
+    );
+    let lane = &found.lanes[0].1;
+    assert_eq!(
+        lane.holds
+            .iter()
+            .map(|hold| (hold.begun, hold.ended))
+            .collect::<Vec<_>>(),
+        [(false, End::Open), (false, End::Due)]
+    );
+}
+
+#[test]
+fn totals_and_stories() {
+    let found = found();
+    assert_eq!(
+        found.total,
+        Count {
+            attempts: 6,
+            failures: 4
+        }
+    );
+    let causes = found.causes.worst();
+    assert_eq!(
+        causes
+            .iter()
+            .map(|(cause, count)| (cause.unwrap(), count.failures))
+            .collect::<Vec<_>>(),
+        [(Cause::LiveListener, 2), (Cause::TimeWait, 2)]
+    );
+    let programs: Vec<_> = found
+        .programs
+        .worst()
+        .into_iter()
+        .map(|(name, count)| {
+            (
+                found.names.text(name).to_owned(),
+                count.failures,
+                count.attempts,
+            )
+        })
+        .collect();
+    assert_eq!(programs, [("node".to_owned(), 4, 5)]);
+    assert_eq!(found.stories.count, 1);
+    let (blocker, blame) = found.stories.worst_blockers()[0];
+    assert_eq!(found.names.text(blocker.comm), "python3");
+    assert_eq!(
+        (blame.failures, blame.ms, &blame.ports[..]),
+        (4, 80_000, &[8080][..])
+    );
+}
+
+#[test]
+fn a_story_that_the_log_does_not_end_is_told_from_its_attempts() {
+    let mut records = log();
+    records.truncate(11);
+    let found = gather(vec![lines(&records)], Wanted::default());
+    let stories = found.stories.in_order();
+    assert_eq!(stories.len(), 1);
+    assert_eq!(
+        (
+            stories[0].attempts,
+            stories[0].outcome,
+            stories[0].blocked_ms
+        ),
+        (4, None, 40_000)
+    );
+    assert_eq!(
+        stories[0]
+            .by
+            .iter()
+            .map(|spell| (spell.cause, spell.attempts))
+            .collect::<Vec<_>>(),
+        [(Some(Cause::LiveListener), 2), (Some(Cause::TimeWait), 2)]
+    );
+}
+
+#[test]
+fn only_what_is_wanted() {
+    let of = |wanted| gather(vec![lines(&log())], wanted);
+    let other = of(Wanted {
+        ports: vec![PortRange {
+            first: 1,
+            last: 8079,
+        }],
+        ..Wanted::default()
+    });
+    assert_eq!(
+        (other.total.attempts, other.lanes.len(), other.stories.count),
+        (0, 0, 0)
+    );
+    let time_waits = of(Wanted {
+        causes: vec![Cause::TimeWait],
+        ..Wanted::default()
+    });
+    assert_eq!(
+        time_waits.total,
+        Count {
+            attempts: 2,
+            failures: 2
+        }
+    );
+    assert_eq!(
+        holds(&time_waits).len(),
+        4,
+        "who had it is told of the port all the same"
+    );
+    let early = of(Wanted {
+        since: Some(ns(25)),
+        until: Some(ns(45)),
+        ..Wanted::default()
+    });
+    assert_eq!(
+        early.total,
+        Count {
+            attempts: 1,
+            failures: 1
+        }
+    );
+    assert_eq!(
+        holds(&early),
+        [
+            (Kind::Listening, 25, 41),
+            (Kind::Connection, 25, 40),
+            (Kind::TimeWait, 40, 41)
+        ]
+    );
+}
+
+#[test]
+fn a_log_in_two_files_is_one() {
+    let (records, whole) = (log(), found());
+    let start = Record {
+        seq: 8,
+        time: records[7].time.clone(),
+        ..records[0].clone()
+    };
+    let second = [&[start], &records[8..]].concat();
+    let parts = gather(
+        vec![lines(&records[..8]), lines(&second)],
+        Wanted::default(),
+    );
+    assert_eq!(holds(&parts), holds(&whole));
+    assert_eq!(parts.sessions.len(), 1);
+    // A tracing that began anew knows nothing of what was before.
+    let start = Record {
+        seq: 1,
+        ..second[0].clone()
+    };
+    let second = [&[start], &records[8..]].concat();
+    let anew = gather(
+        vec![lines(&records[..8]), lines(&second)],
+        Wanted::default(),
+    );
+    assert_eq!(anew.sessions.len(), 2);
+    assert!(
+        anew.lanes[0]
+            .1
+            .holds
+            .iter()
+            .any(|hold| hold.ended == End::Interrupted)
+    );
+}
+
+#[test]
+fn what_is_kept_has_an_end_and_every_attempt_counts() {
+    let records = log();
+    let mut found = Gather::new(Wanted::default());
+    let start = lines(&records[..1]);
+    found.line(&Line::parse(&start).unwrap());
+    let failure = lines(&records[4..5]);
+    let failure = Line::parse(&failure).unwrap();
+    let count = 5 * ITEMS as i64;
+    for index in 0..count {
+        let line = Line {
+            time: ns(0) + index * 7_000_000,
+            ..failure.clone()
+        };
+        found.line(&line);
+        assert!(found.lanes[0].1.items() <= 2 * ITEMS + 1);
+    }
+    found.finish();
+    let lane = &found.lanes[0].1;
+    assert!(lane.items() <= ITEMS);
+    assert!(found.grain() > 0);
+    let attempts: u64 = lane.marks.iter().map(|mark| u64::from(mark.count)).sum();
+    assert_eq!(attempts, count as u64);
+    assert!(
+        lane.marks
+            .iter()
+            .all(|mark| mark.last - mark.time < found.grain() && mark.cause.is_some())
+    );
+}

@@ -1,0 +1,71 @@
+//! A report as one page that needs nothing else: no network, no other file.
+//!
+//! Two things keep what a process calls itself from becoming part of the page. The data is JSON in a block that browsers
+//! do not run, with `<` spelt as an escape, so nothing can end the block; and the policy in the page allows exactly the
+//! script and the style that are in it, by their hashes.
+
+mod base64;
+mod data;
+
+use std::io::{self, Write};
+
+use sha2::{Digest, Sha256};
+
+use self::data::Data;
+use super::gather::Gather;
+use crate::output::escape::escape;
+
+const PAGE: &str = include_str!("html/page.html");
+const STYLE: &str = include_str!("html/style.css");
+/// In this order: the last one begins the work.
+const SCRIPTS: [&str; 5] = [
+    include_str!("html/data.js"),
+    include_str!("html/time.js"),
+    include_str!("html/draw.js"),
+    include_str!("html/panels.js"),
+    include_str!("html/main.js"),
+];
+
+/// Writes the page.
+///
+/// # Errors
+///
+/// What `out` fails with.
+pub fn write(found: &Gather, out: &mut dyn Write) -> io::Result<()> {
+    let script = format!("'use strict';(()=>{{\n{}}})();\n", SCRIPTS.concat());
+    let policy = format!(
+        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'",
+        base64::encode(&Sha256::digest(&script)),
+        base64::encode(&Sha256::digest(STYLE)),
+    );
+    let data = Data::new(found);
+    let mut rest = PAGE;
+    while let Some((before, after)) = rest.split_once("{{") {
+        out.write_all(before.as_bytes())?;
+        let Some((name, after)) = after.split_once("}}") else {
+            break;
+        };
+        match name {
+            "policy" => out.write_all(policy.as_bytes())?,
+            "style" => out.write_all(STYLE.as_bytes())?,
+            "script" => out.write_all(script.as_bytes())?,
+            "title" => out.write_all(markup(&data.title()).as_bytes())?,
+            "data" => data.write(out)?,
+            _ => {}
+        }
+        rest = after;
+    }
+    out.write_all(rest.as_bytes())
+}
+
+/// `text` as HTML shows it.
+fn markup(text: &str) -> String {
+    escape(text)
+        .to_string()
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! What must hold of everything that portwatch has recorded: that it reads back, is as the schema says, is told again as it
+//! was told, and would be judged again as it was judged.
+
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Output, Stdio},
+    thread,
+};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use jiff::tz::TimeZone;
+use jsonschema::Validator;
+use portwatch::{
+    model::record::Record,
+    output::{
+        json::{from_line, to_line},
+        schema,
+        text::Text,
+        theme::Theme,
+    },
+};
+
+/// Lines that are compared with the schema: on a busy machine a log has everybody's.
+const VALIDATED: usize = 5_000;
+/// Problems that are shown of many.
+const SHOWN: usize = 20;
+
+/// Checks a log, line by line, and with this `portwatch`.
+pub fn check(portwatch: &Path, lines: &[Vec<u8>]) -> Result<()> {
+    let records = check_lines(lines)?;
+    let log = joined(lines);
+    let rechecked = replay(portwatch, &["--recheck"], &log)?;
+    ensure!(
+        rechecked.status.success() && rechecked.stdout.is_empty(),
+        "judged again, the log of {} lines differs: {}{}",
+        lines.len(),
+        head(&rechecked.stdout),
+        head(&rechecked.stderr)
+    );
+    let told = text(&records)?;
+    let replayed = replay(portwatch, &["--color", "never"], &log)?;
+    ensure!(
+        replayed.status.success(),
+        "replay: {}",
+        head(&replayed.stderr)
+    );
+    ensure!(
+        replayed.stdout == told,
+        "replay tells another story: {}",
+        first_difference(&told, &replayed.stdout)
+    );
+    Ok(())
+}
+
+/// Runs `portwatch replay` on a log, with times in UTC.
+pub fn replay(portwatch: &Path, arguments: &[&str], log: &[u8]) -> Result<Output> {
+    let mut child = Command::new(portwatch)
+        .args(["replay", "-"])
+        .args(arguments)
+        .env("TZ", "UTC")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut stdin = child.stdin.take().context("no stdin")?;
+    thread::scope(|scope| {
+        // What it does not read, it has told why.
+        scope.spawn(move || stdin.write_all(log));
+        Ok(child.wait_with_output()?)
+    })
+}
+
+/// Each line is what its record is written as, so that nothing was lost when it was read; and the schema allows it.
+fn check_lines(lines: &[Vec<u8>]) -> Result<Vec<Record>> {
+    let validator = validator()?;
+    let mut records = Vec::with_capacity(lines.len());
+    for line in lines {
+        let line = str::from_utf8(line)?;
+        let record = from_line(line).with_context(|| line.to_owned())?;
+        let mut again = Vec::new();
+        to_line(&record, &mut again);
+        ensure!(
+            again.trim_ascii_end() == line.as_bytes(),
+            "read and written again, {line} is {}",
+            String::from_utf8_lossy(&again)
+        );
+        if records.len() < VALIDATED {
+            validate(&validator, line)?;
+        }
+        records.push(record);
+    }
+    Ok(records)
+}
+
+fn validate(validator: &Validator, line: &str) -> Result<()> {
+    let value = serde_json::from_str(line)?;
+    let problems = validator
+        .iter_errors(&value)
+        .map(|problem| format!("{}: {problem}", problem.instance_path()));
+    let problems: Vec<String> = problems.take(SHOWN).collect();
+    ensure!(
+        problems.is_empty(),
+        "not as the schema says: {problems:?}: {line}"
+    );
+    Ok(())
+}
+
+/// The schema of the records, ready to validate with.
+pub fn validator() -> Result<Validator> {
+    jsonschema::draft202012::new(&schema::schema()).map_err(|error| anyhow!("the schema: {error}"))
+}
+
+/// The text of records, as a `portwatch trace` prints it whose terminal is in UTC and has no colours.
+fn text(records: &[Record]) -> Result<Vec<u8>> {
+    let mut text = Text::new(Theme::plain(), TimeZone::UTC);
+    let mut told = Vec::new();
+    for record in records {
+        text.record(record, &mut told)?;
+    }
+    Ok(told)
+}
+
+fn joined(lines: &[Vec<u8>]) -> Vec<u8> {
+    lines
+        .iter()
+        .flat_map(|line| [line, &b"\n"[..]])
+        .flatten()
+        .copied()
+        .collect()
+}
+
+fn head(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let lines: Vec<&str> = text.lines().take(SHOWN).collect();
+    format!("\n{}", lines.join("\n"))
+}
+
+fn first_difference(told: &[u8], replayed: &[u8]) -> String {
+    let [told, replayed] = [told, replayed].map(String::from_utf8_lossy);
+    let mut lines = told.lines().zip(replayed.lines()).enumerate();
+    match lines.find(|(_, (told, replayed))| told != replayed) {
+        Some((position, (told, replayed))) => {
+            format!("line {}: {told:?}, replayed {replayed:?}", position + 1)
+        }
+        None => format!("{} bytes, replayed {}", told.len(), replayed.len()),
+    }
+}

@@ -1,0 +1,375 @@
+//! The page of `portwatch report --html` in a real browser.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+use std::{
+    fs::{self, File},
+    io::BufWriter,
+    path::PathBuf,
+    process::Command,
+};
+
+use portwatch_tests::{
+    browser::{Browser, is_installed},
+    harness::{can, portwatch_binary},
+    story::Log,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const ARROW_LEFT: char = '\u{e012}';
+const ARROW_RIGHT: char = '\u{e014}';
+const ARROW_DOWN: char = '\u{e015}';
+const ENTER: char = '\u{e007}';
+const ESCAPE: char = '\u{e00c}';
+
+/// A page in a browser.
+struct Page {
+    browser: Browser,
+    /// What the page was made of.
+    summary: Value,
+    _directory: TempDir,
+}
+
+/// `None` where there is no browser.
+fn page(log: Log) -> Option<Page> {
+    if !can(
+        "a page is looked at with chromium and chromedriver",
+        is_installed(),
+    ) {
+        return None;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (path, html) = (
+        directory.path().join("log.jsonl"),
+        directory.path().join("page.html"),
+    );
+    let mut file = BufWriter::new(File::create(&path).unwrap());
+    log.write(&mut file).unwrap();
+    drop(file);
+    let output = Command::new(portwatch_binary().unwrap())
+        .args(["report", "--format", "json", "--html"])
+        .args([&html, &path])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let browser = Browser::start(1280, 900).unwrap();
+    browser.open(&html).unwrap();
+    browser
+        .until("document.documentElement.dataset.drawn")
+        .unwrap();
+    Some(Page {
+        browser,
+        summary: serde_json::from_slice(&output.stdout).unwrap(),
+        _directory: directory,
+    })
+}
+
+impl Page {
+    fn text(&self, selector: &str) -> String {
+        self.browser.text(selector).unwrap()
+    }
+
+    fn run(&self, script: &str) -> Value {
+        self.browser.run(script).unwrap()
+    }
+
+    fn press(&self, keys: impl Into<String>) {
+        self.browser.press(&keys.into()).unwrap();
+    }
+
+    #[track_caller]
+    fn until(&self, expression: &str) {
+        self.browser.until(expression).unwrap();
+    }
+
+    /// Draws are done before the next frame.
+    fn drawn(&self) -> Vec<u64> {
+        self.until("document.documentElement.dataset.drawn");
+        self.run("return document.documentElement.dataset.drawn")
+            .as_str()
+            .unwrap()
+            .split(' ')
+            .map(|number| number.parse().unwrap())
+            .collect()
+    }
+
+    /// Nothing was refused, nothing failed, and nothing was asked of the network.
+    fn is_quiet(&self) {
+        assert_eq!(self.browser.console().unwrap(), Vec::<Value>::new());
+        assert_eq!(
+            self.run("return performance.getEntriesByType('resource').length"),
+            0
+        );
+        assert_eq!(self.browser.alert(), None);
+    }
+
+    /// How many pixels of the lanes have the colour of this name.
+    fn pixels(&self, colour: &str) -> u64 {
+        self.run(&format!(
+            "const probe = document.createElement('canvas').getContext('2d', {{ willReadFrequently: true }});
+             probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue('--{colour}').trim();
+             probe.fillRect(0, 0, 1, 1);
+             const [r, g, b] = probe.getImageData(0, 0, 1, 1).data;
+             const lanes = document.getElementById('lanes');
+             const copy = document.createElement('canvas');
+             [copy.width, copy.height] = [lanes.width, lanes.height];
+             const pen = copy.getContext('2d', {{ willReadFrequently: true }});
+             pen.drawImage(lanes, 0, 0);
+             const {{ data }} = pen.getImageData(0, 0, copy.width, copy.height);
+             let count = 0;
+             for (let i = 0; i < data.length; i += 4) count += data[i] === r && data[i + 1] === g && data[i + 2] === b && data[i + 3] === 255;
+             return count"
+        ))
+        .as_u64()
+        .unwrap()
+    }
+}
+
+#[test]
+fn each_troubled_port_has_a_lane() {
+    let Some(page) = page(Log::of(400)) else {
+        return;
+    };
+    let labels = page.run("return [...document.querySelectorAll('.lane')].sort((a, b) => a.offsetTop - b.offsetTop).map(lane => [Number(lane.dataset.port), lane.querySelector('.why b').textContent])");
+    let rows = page.summary["by_port"].as_array().unwrap();
+    let expected: Vec<Value> = rows
+        .iter()
+        .map(|row| json!([row["port"], format!("{} failed", row["failures"])]))
+        .collect();
+    assert!(expected.len() >= 5, "{expected:?}");
+    assert_eq!(labels, Value::from(expected));
+    for colour in ["k0", "k2", "k3", "fail", "ok"] {
+        assert!(page.pixels(colour) > 50, "nothing is drawn in {colour}");
+    }
+    let failures = page.summary["failures"].to_string();
+    assert_eq!(page.text("#tiles b"), failures);
+    page.is_quiet();
+}
+
+#[test]
+fn keys_go_from_attempt_to_attempt() {
+    let Some(page) = page(Log::of(400)) else {
+        return;
+    };
+    page.press(ARROW_RIGHT);
+    page.until("document.getElementById('said').textContent");
+    let first = page.text("#said");
+    assert!(first.contains("TIME_WAIT"), "{first}");
+    assert!(page.text("#tip").contains("time-wait"));
+    page.press(ARROW_RIGHT);
+    let second = page.text("#said");
+    assert_ne!(first, second);
+    page.press(ARROW_LEFT);
+    assert_eq!(page.text("#said"), first);
+    page.press(ARROW_DOWN);
+    assert_ne!(
+        page.text("#said").split(',').next(),
+        first.split(',').next()
+    );
+
+    page.press(ENTER);
+    page.until("!document.getElementById('details').hidden");
+    let details = page.text("#details");
+    for part in ["EADDRINUSE", "What helps", "In the way", "Who tried"] {
+        assert!(details.contains(part), "{part}: {details}");
+    }
+    page.press(ESCAPE);
+    page.until("document.getElementById('details').hidden");
+    page.press('?');
+    page.until("document.getElementById('keys').open");
+    page.press(ESCAPE);
+    page.until("!document.getElementById('keys').open");
+    page.is_quiet();
+}
+
+#[test]
+fn the_mouse_shows_who_and_why() {
+    let Some(page) = page(Log::of(400)) else {
+        return;
+    };
+    page.press(ARROW_RIGHT);
+    page.until("!document.getElementById('tip').hidden");
+    // The tip is beside the attempt, which is in the last row of the current lane.
+    let place = page.run("const box = document.querySelector('.lane.current em:last-of-type').getBoundingClientRect(); return [Math.round(document.getElementById('tip').getBoundingClientRect().left - 14), Math.round(box.top + box.height / 2)]");
+    let (x, y) = (place[0].as_i64().unwrap(), place[1].as_i64().unwrap());
+    page.press(ESCAPE);
+    page.until("document.getElementById('tip').hidden");
+    page.browser.point(x, y, false).unwrap();
+    let shown =
+        "!document.getElementById('tip').hidden && document.getElementById('tip').textContent";
+    page.until(&format!("{shown}.includes('EADDRINUSE')"));
+    page.browser.point(x, y, true).unwrap();
+    page.until("!document.getElementById('details').hidden");
+    page.press(ESCAPE);
+
+    let bar = page.run("const box = document.querySelector('.lane em').getBoundingClientRect(); const canvas = document.getElementById('lanes').getBoundingClientRect(); return [Math.round(canvas.left + canvas.width * .2), Math.round(box.top + box.height / 2)]");
+    page.browser
+        .point(bar[0].as_i64().unwrap(), bar[1].as_i64().unwrap(), false)
+        .unwrap();
+    page.until(&format!("{shown}.includes('listening socket')"));
+    page.is_quiet();
+}
+
+#[test]
+fn a_search_leaves_what_it_finds() {
+    let Some(page) = page(Log::of(400)) else {
+        return;
+    };
+    page.press('/');
+    page.until("document.activeElement.id === 'search'");
+    page.press("java");
+    page.until("document.querySelectorAll('.lane').length === 1");
+    assert_eq!(
+        page.run("return document.querySelector('.lane').dataset.port"),
+        "8080"
+    );
+    assert!(page.text("#found").ends_with("found"));
+    page.press(ENTER);
+    page.until("document.getElementById('said').textContent.includes('java')");
+    page.press(ESCAPE);
+    page.until("document.querySelectorAll('.lane').length > 1");
+    page.press("/");
+    page.press("no such thing");
+    page.until("!document.getElementById('empty').hidden");
+    page.is_quiet();
+}
+
+#[test]
+fn it_is_light_or_dark() {
+    let Some(page) = page(Log::of(400)) else {
+        return;
+    };
+    let ground = "return getComputedStyle(document.documentElement).backgroundColor";
+    page.browser.prefer("light").unwrap();
+    page.until("document.documentElement.dataset.theme === 'light'");
+    let light = page.run(ground);
+    page.browser.prefer("dark").unwrap();
+    page.until("document.documentElement.dataset.theme === 'dark'");
+    assert_ne!(page.run(ground), light);
+    // The picture, too, is drawn in the colours of the night.
+    page.until("document.documentElement.dataset.drawn");
+    page.press(ARROW_RIGHT);
+    assert!(page.pixels("k0") > 50);
+    page.press('t');
+    page.until("document.documentElement.dataset.theme === 'light'");
+    assert_eq!(page.run(ground), light);
+    page.is_quiet();
+}
+
+#[test]
+fn names_are_text_and_nothing_else() {
+    const HOSTILE: &str = "</script><script>alert(1)</script><img src=x onerror=alert(2)>";
+    for name in ["<script>alert(1)</script>", HOSTILE] {
+        let log = Log {
+            name: Some(name),
+            ..Log::of(300)
+        };
+        let Some(page) = page(log) else { return };
+        page.press(ARROW_RIGHT);
+        page.press(ENTER);
+        page.until("!document.getElementById('details').hidden");
+        for selector in ["#tip", "#details h2", "#stories .name"] {
+            page.press(ARROW_RIGHT);
+            let text = page.text(selector);
+            assert!(
+                selector == "#tip" || text.contains(name),
+                "{selector}: {text}"
+            );
+        }
+        assert_eq!(page.run("return document.scripts.length"), 2);
+        assert_eq!(page.run("return document.images.length"), 0);
+        page.is_quiet();
+    }
+}
+
+#[test]
+fn a_hundred_thousand_events_can_be_used() {
+    let log = Log {
+        copies: 20,
+        connections: 30,
+        ..Log::of(100_000)
+    };
+    let Some(page) = page(log) else { return };
+    let failures = page.summary["failures"].as_u64().unwrap();
+    // All of them are on the page ...
+    let all = page.run(
+        "const { lanes } = JSON.parse(document.getElementById('data').textContent);
+         const sum = (lane, rows) => rows.reduce((sum, count) => sum + count, 0);
+         return [lanes.reduce((sum, { marks }) => sum + marks.count.reduce((all, count, i) => all + (marks.failed[i] ? count : 0), 0), 0),
+                 lanes.reduce((sum, { holds }) => sum + holds.count.reduce((all, count) => all + count, 0), 0)]",
+    );
+    assert_eq!(all[0], failures);
+    assert!(all[1].as_u64().unwrap() > 30_000, "{all}");
+    // ... every port can be scrolled to, and of those in view everything is drawn.
+    let ports = page.summary["by_port"].as_array().unwrap().len();
+    assert_eq!(ports, 10, "the table has its worst ten");
+    let seen = page.run(
+        "const stage = document.getElementById('stage');
+         return new Promise(done => {
+           const seen = new Set();
+           const look = () => {
+             for (const lane of document.querySelectorAll('.lane')) seen.add(lane.dataset.port);
+             if (stage.scrollTop + stage.clientHeight >= stage.scrollHeight - 1) return done(seen.size);
+             stage.scrollTop += stage.clientHeight / 2;
+             requestAnimationFrame(() => requestAnimationFrame(look));
+           };
+           look();
+         })",
+    );
+    assert_eq!(seen, 100);
+    page.run("document.getElementById('stage').scrollTop = 0");
+    let whole = page.drawn();
+    assert!(whole[1] > 300 && whole[2] > 1000, "{whole:?}");
+    // Zooming, searching and going on all answer.
+    page.press("+++++");
+    page.until(&format!(
+        "Number(document.documentElement.dataset.drawn.split(' ')[1]) < {}",
+        whole[1]
+    ));
+    page.press('0');
+    page.until(&format!(
+        "Number(document.documentElement.dataset.drawn.split(' ')[1]) >= {}",
+        whole[1] / 2
+    ));
+    page.press("/");
+    page.press("95");
+    page.until("document.querySelectorAll('.lane').length === 1");
+    page.press(ENTER);
+    page.until("document.getElementById('said').textContent.startsWith('tcp 95')");
+    page.is_quiet();
+}
+
+#[test]
+fn the_page_is_not_written_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let (log, html): (PathBuf, PathBuf) =
+        (directory.path().join("log"), directory.path().join("page"));
+    Log::of(50).write(&mut File::create(&log).unwrap()).unwrap();
+    let report = |force: bool| {
+        let mut command = Command::new(portwatch_binary().unwrap());
+        command.arg("report").arg(&log).arg("--html").arg(&html);
+        if force {
+            command.arg("--force");
+        }
+        command.output().unwrap()
+    };
+    assert!(report(false).status.success());
+    let refused = report(false);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--force"));
+    fs::write(&html, "old").unwrap();
+    assert!(report(true).status.success());
+    assert!(
+        fs::read_to_string(&html)
+            .unwrap()
+            .starts_with("<!doctype html>")
+    );
+}
