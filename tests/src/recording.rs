@@ -9,26 +9,23 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, ensure};
-use jiff::tz::TimeZone;
 use jsonschema::Validator;
-use portwatch::{
-    model::record::Record,
-    output::{
-        json::{from_line, to_line},
-        schema,
-        text::Text,
-        theme::Theme,
-    },
+use portwatch::output::{
+    json::{from_line, to_line},
+    schema,
 };
+
+use crate::harness::Finished;
 
 /// Lines that are compared with the schema: on a busy machine a log has everybody's.
 const VALIDATED: usize = 5_000;
 /// Problems that are shown of many.
 const SHOWN: usize = 20;
 
-/// Checks a log, line by line, and with this `portwatch`.
-pub fn check(portwatch: &Path, lines: &[Vec<u8>]) -> Result<()> {
-    let records = check_lines(lines)?;
+/// Checks the log of a run, line by line, and with this `portwatch`.
+pub fn check(portwatch: &Path, finished: &Finished) -> Result<()> {
+    let lines = &finished.lines;
+    check_lines(lines)?;
     let log = joined(lines);
     let rechecked = replay(portwatch, &["--recheck"], &log)?;
     ensure!(
@@ -38,17 +35,17 @@ pub fn check(portwatch: &Path, lines: &[Vec<u8>]) -> Result<()> {
         head(&rechecked.stdout),
         head(&rechecked.stderr)
     );
-    let told = text(&records)?;
-    let replayed = replay(portwatch, &["--color", "never"], &log)?;
+    let told = finished.text.as_ref().context("it told no text")?;
+    let replayed = replay(portwatch, &[], &log)?;
     ensure!(
         replayed.status.success(),
         "replay: {}",
         head(&replayed.stderr)
     );
     ensure!(
-        replayed.stdout == told,
+        replayed.stdout == *told,
         "replay tells another story: {}",
-        first_difference(&told, &replayed.stdout)
+        first_difference(told, &replayed.stdout)
     );
     Ok(())
 }
@@ -72,10 +69,9 @@ pub fn replay(portwatch: &Path, arguments: &[&str], log: &[u8]) -> Result<Output
 }
 
 /// Each line is what its record is written as, so that nothing was lost when it was read; and the schema allows it.
-fn check_lines(lines: &[Vec<u8>]) -> Result<Vec<Record>> {
+fn check_lines(lines: &[Vec<u8>]) -> Result<()> {
     let validator = validator()?;
-    let mut records = Vec::with_capacity(lines.len());
-    for line in lines {
+    for (index, line) in lines.iter().enumerate() {
         let line = str::from_utf8(line)?;
         let record = from_line(line).with_context(|| line.to_owned())?;
         let mut again = Vec::new();
@@ -85,12 +81,11 @@ fn check_lines(lines: &[Vec<u8>]) -> Result<Vec<Record>> {
             "read and written again, {line} is {}",
             String::from_utf8_lossy(&again)
         );
-        if records.len() < VALIDATED {
+        if index < VALIDATED {
             validate(&validator, line)?;
         }
-        records.push(record);
     }
-    Ok(records)
+    Ok(())
 }
 
 fn validate(validator: &Validator, line: &str) -> Result<()> {
@@ -109,16 +104,6 @@ fn validate(validator: &Validator, line: &str) -> Result<()> {
 /// The schema of the records, ready to validate with.
 pub fn validator() -> Result<Validator> {
     jsonschema::draft202012::new(&schema::schema()).map_err(|error| anyhow!("the schema: {error}"))
-}
-
-/// The text of records, as a `portwatch trace` prints it whose terminal is in UTC and has no colours.
-fn text(records: &[Record]) -> Result<Vec<u8>> {
-    let mut text = Text::new(Theme::plain(), TimeZone::UTC);
-    let mut told = Vec::new();
-    for record in records {
-        text.record(record, &mut told)?;
-    }
-    Ok(told)
 }
 
 fn joined(lines: &[Vec<u8>]) -> Vec<u8> {

@@ -74,13 +74,13 @@ impl Verifier {
     /// Starts portwatch.
     pub fn trace(&self) -> Result<Trace> {
         let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
-        Trace::start(&self.portwatch, &arguments)
+        Trace::start_with_text(&self.portwatch, &arguments)
     }
 
     /// Ends portwatch, and checks what can be done with its log.
     pub fn end(&self, trace: Trace) -> Result<Finished> {
         let finished = trace.stop()?;
-        recording::check(&self.portwatch, &finished.lines)?;
+        recording::check(&self.portwatch, &finished)?;
         Ok(finished)
     }
 

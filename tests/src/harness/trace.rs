@@ -1,6 +1,7 @@
 //! A run of `portwatch trace`, record by record.
 
 use std::{
+    fs,
     path::Path,
     process::Command,
     sync::{Mutex, PoisonError},
@@ -10,6 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use tempfile::TempPath;
 
 use super::{Ended, Run, common_arguments, patience};
 use crate::check::title;
@@ -18,6 +20,8 @@ use crate::check::title;
 pub struct Trace {
     run: Run,
     records: Mutex<Vec<Value>>,
+    /// Where it tells the same as text.
+    text: Option<TempPath>,
 }
 
 /// A run that has ended.
@@ -27,6 +31,8 @@ pub struct Finished {
     pub records: Vec<Value>,
     /// The same as they were written, without newlines.
     pub lines: Vec<Vec<u8>>,
+    /// The same as text with times in UTC, of a run that was asked for it.
+    pub text: Option<Vec<u8>>,
     /// The rest.
     pub ended: Ended,
 }
@@ -45,12 +51,25 @@ pub fn trace_command(portwatch: &Path, arguments: &[&str]) -> Command {
 impl Trace {
     /// Runs `portwatch trace --format json` with more arguments, and waits until it traces.
     pub fn start(portwatch: &Path, arguments: &[&str]) -> Result<Self> {
-        let mut all = vec!["--format", "json"];
-        all.extend(arguments);
-        let run = Run::start(trace_command(portwatch, &all))?;
+        Self::of(trace_command(portwatch, arguments), None)
+    }
+
+    /// The same, with text in a file beside it.
+    pub fn start_with_text(portwatch: &Path, arguments: &[&str]) -> Result<Self> {
+        let text = tempfile::Builder::new().suffix(".txt").tempfile()?;
+        let text = text.into_temp_path();
+        let mut command = trace_command(portwatch, arguments);
+        command.args(["-o", "-", "--append", "-o"]).arg(&text);
+        command.env("TZ", "UTC");
+        Self::of(command, Some(text))
+    }
+
+    fn of(mut command: Command, text: Option<TempPath>) -> Result<Self> {
+        command.args(["--format", "json"]);
         let trace = Self {
-            run,
+            run: Run::start(command)?,
             records: Mutex::default(),
+            text,
         };
         match trace.wait_for("start", |record| record["type"] == "start") {
             Ok(_) => Ok(trace),
@@ -132,9 +151,11 @@ impl Trace {
             check_log(&records).map(|()| records)
         };
         let records = sound(&lines).with_context(|| format!("the log is not sound; {ended:?}"))?;
+        let text = self.text.map(fs::read).transpose()?;
         Ok(Finished {
             records,
             lines,
+            text,
             ended,
         })
     }
