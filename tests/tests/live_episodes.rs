@@ -9,6 +9,7 @@ use portwatch_tests::{
     harness::{Run, Trace, can_trace, check_totals, portwatch_binary, trace_command},
     load::Load,
     ports::Claim,
+    recording,
 };
 use serde_json::Value;
 
@@ -37,7 +38,7 @@ fn ten_thousand_retries_are_one_story_in_a_few_lines() {
     let (free, taken) = (Claim::new().unwrap(), Claim::new().unwrap());
     let ports = format!("{},{}", free.port, taken.port);
     let portwatch = portwatch_binary().unwrap();
-    let trace = Trace::start(&portwatch, &["-p", &ports]).unwrap();
+    let trace = Trace::start_with_text(&portwatch, &["-p", &ports]).unwrap();
     let text = Run::start(trace_command(
         &portwatch,
         &["--format", "text", "--failures", "-p", &ports],
@@ -49,6 +50,7 @@ fn ten_thousand_retries_are_one_story_in_a_few_lines() {
     let text = text.finish().unwrap();
     let finished = trace.stop().unwrap();
     assert!(finished.ended.status.success(), "{:?}", finished.ended);
+    recording::check(&portwatch, &finished).unwrap();
 
     let records = &finished.records;
     let lost: u64 = of_type(records, "lost")

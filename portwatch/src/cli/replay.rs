@@ -62,6 +62,9 @@ pub struct ReplayArgs {
     /// Records.
     #[command(flatten)]
     pub filter: FilterArgs,
+    /// In text, show every attempt in full, also a retry that fails as the one before did.
+    #[arg(long)]
+    pub every: bool,
     /// How it is written [default: text].
     #[arg(long, value_enum)]
     pub format: Option<FormatArg>,

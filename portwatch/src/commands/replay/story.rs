@@ -19,7 +19,8 @@ use crate::{
 pub(super) struct Told {
     format: FormatArg,
     theme: Theme,
-    zone: TimeZone,
+    /// A renderer that has told nothing.
+    fresh: Text,
     /// Every host that a log has named. If there are several, each line says whose it is.
     hosts: BTreeSet<String>,
     /// By log.
@@ -38,10 +39,16 @@ struct Run {
 impl Told {
     /// `hosts` are those that are known before.
     pub(super) fn new<'a>(args: &ReplayArgs, hosts: impl Iterator<Item = &'a str>) -> Self {
+        let theme = Theme::for_stdout(args.color.into());
+        let text = Text::new(theme, TimeZone::system());
         Self {
             format: args.format.unwrap_or(FormatArg::Text),
-            theme: Theme::for_stdout(args.color.into()),
-            zone: TimeZone::system(),
+            theme,
+            fresh: if args.every {
+                text.with_every_attempt()
+            } else {
+                text
+            },
             hosts: hosts.map(str::to_owned).collect(),
             runs: HashMap::new(),
             lines: Vec::new(),
@@ -49,14 +56,13 @@ impl Told {
     }
 
     pub(super) fn record(&mut self, found: &Found, out: &mut impl Write) -> io::Result<()> {
-        let fresh = || Text::new(self.theme, self.zone.clone());
         let run = self.runs.entry(found.place.log).or_insert_with(|| Run {
-            text: fresh(),
+            text: self.fresh.clone(),
             host: None,
         });
         if let Body::Start(start) = &found.record.body {
             if !found.continues {
-                run.text = fresh();
+                run.text = self.fresh.clone();
                 run.host = Some(start.host.clone());
                 self.hosts.insert(start.host.clone());
             } else if self.format == FormatArg::Text {

@@ -18,6 +18,7 @@ fn args(format: FormatArg, color: ColorArg) -> ReplayArgs {
         logs: crate::cli::replay::LogArgs::default(),
         recheck: false,
         filter: crate::cli::replay::FilterArgs::default(),
+        every: false,
         format: Some(format),
         color,
     }
@@ -32,9 +33,13 @@ fn write(format: sink::Format, path: &Path, records: &[Record]) {
 }
 
 fn replayed(paths: &[&Path], format: FormatArg, color: ColorArg) -> String {
+    replayed_with(&args(format, color), paths)
+}
+
+fn replayed_with(args: &ReplayArgs, paths: &[&Path]) -> String {
     let paths = paths.iter().map(|path| path.to_path_buf()).collect();
     let reading = Reading::open(paths, false).unwrap();
-    let mut told = Told::new(&args(format, color), reading.hosts());
+    let mut told = Told::new(args, reading.hosts());
     let mut out = Vec::new();
     for found in reading {
         told.record(&found, &mut out).unwrap();
@@ -62,6 +67,25 @@ fn what_is_replayed_from_a_log_is_what_was_told_live() {
         );
         let lines = fs::read_to_string(&json).unwrap();
         assert_eq!(replayed(&[&json], FormatArg::Json, color), lines);
+    }
+}
+
+#[test]
+fn retries_are_left_out_unless_every_one_is_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log.jsonl");
+    let failed = samples::conflict(vec![samples::listener()], Some(samples::verdict()));
+    let retry = || samples::of(samples::retried(failed.clone(), 1));
+    let records = [samples::start(), retry(), retry(), retry()];
+    write(sink::Format::Json, &log, &records);
+    let folded = args(FormatArg::Text, ColorArg::Never);
+    let every = ReplayArgs {
+        every: true,
+        ..args(FormatArg::Text, ColorArg::Never)
+    };
+    for (args, shown) in [(folded, 1), (every, 3)] {
+        let text = replayed_with(&args, &[&log]);
+        assert_eq!(text.matches("EADDRINUSE").count(), shown, "{text}");
     }
 }
 
