@@ -6,6 +6,7 @@
 )]
 
 use std::{
+    collections::BTreeSet,
     fs, iter,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -21,6 +22,7 @@ use portwatch_tests::{
     },
     ports::Claim,
 };
+use serde_json::Value;
 use tempfile::TempDir;
 
 const MIB: u64 = 1024 * 1024;
@@ -133,7 +135,31 @@ fn kill_one(load: &Load, rotate: bool) -> Option<TempDir> {
         }
     }
     let is_torn = fs::read(&path).is_ok_and(|log| log.last().is_some_and(|byte| *byte != b'\n'));
+    check_replay(&path, is_torn);
     is_torn.then_some(directory)
+}
+
+/// All of it is told, and what is missing at its end.
+fn check_replay(path: &Path, is_torn: bool) {
+    let mut replay = Command::new(portwatch_binary().unwrap());
+    replay.args(["replay", "--rotated", "--format", "json"]);
+    let replayed = replay.arg(path).output().unwrap();
+    assert!(replayed.status.success(), "{replayed:?}");
+    let told = parse_log(
+        &replayed
+            .stdout
+            .trim_ascii_end()
+            .split(|byte| *byte == b'\n')
+            .collect::<Vec<_>>(),
+    );
+    let seq = |record: &Value| record["seq"].as_u64().unwrap();
+    let numbers: BTreeSet<u64> = told.unwrap().iter().map(seq).collect();
+    let last = numbers.last().copied().unwrap();
+    assert!(numbers.into_iter().eq(1..=last));
+    let said = String::from_utf8(replayed.stderr).unwrap();
+    assert_eq!(said.contains("the last line is cut off"), is_torn, "{said}");
+    let unended = said.contains("no `stop` record ends this run");
+    assert_eq!(unended, !is_torn, "{said}");
 }
 
 fn check_killed(file: &Path, newest: bool) {

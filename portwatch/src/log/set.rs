@@ -41,10 +41,16 @@ pub fn logs(paths: Vec<PathBuf>, rotated: bool) -> Vec<Log> {
                 .entry((age, path.into_os_string()))
                 .or_insert(input);
         };
-        if rotated && path.as_os_str() != "-" {
-            beside(&path).into_iter().for_each(&mut add);
+        let older = if rotated && path.as_os_str() != "-" {
+            beside(&path)
+        } else {
+            Vec::new()
+        };
+        // Who was killed while a new file was to be begun has left none of this name.
+        if older.is_empty() || path.exists() {
+            add(path);
         }
-        add(path);
+        older.into_iter().for_each(add);
     }
     let oldest_first = |files: Files| files.into_values().rev().collect();
     logs.into_iter()
@@ -163,5 +169,8 @@ mod tests {
         let expected =
             ["x.2.gz", "x.1", "x"].map(|name| dir.path().join(name).display().to_string());
         assert_eq!(found, [expected.to_vec()]);
+        fs::remove_file(&path).unwrap();
+        let found = names(&[path.to_str().unwrap()], true);
+        assert_eq!(found, [expected[..2].to_vec()]);
     }
 }
