@@ -72,6 +72,9 @@ pub struct Port {
     pub how: Option<How>,
     /// Whose socket it is.
     pub owner: Option<Owner>,
+    /// Of a [`Action::Released`]: when the socket had got the port, RFC 3339; `None` where that was not seen.
+    #[serde(default)]
+    pub since: Option<String>,
     /// Of a [`Action::Released`]: what is left of it. `None` where `TIME_WAIT`s are not seen.
     pub reason: Option<Reason>,
     /// The socket's cookie; `None` while the kernel has given it none.

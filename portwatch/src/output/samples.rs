@@ -321,6 +321,7 @@ pub(crate) fn taken() -> Port {
         netns: 4_026_531_840,
         how: Some(port::How::Bind),
         owner: Some(owner(true)),
+        since: None,
         reason: None,
         cookie: Some(Big(4_099)),
         inferred: false,

@@ -267,6 +267,7 @@ pub struct Seen<'a> {
     pub local: At<'a>,
     pub remote: Option<At<'a>>,
     pub owner: Option<Who<'a>>,
+    pub since: Option<i64>,
     pub cookie: Option<u64>,
 }
 

@@ -27,7 +27,7 @@ pub(super) fn ns(seconds: i64) -> i64 {
     (BEGIN + seconds) * 1_000_000_000
 }
 
-fn text(seconds: i64) -> String {
+pub(super) fn text(seconds: i64) -> String {
     format!(
         "2026-11-21T12:{:02}:{:02}.000000000Z",
         seconds / 60,

@@ -39,9 +39,12 @@ impl<S: Surroundings> Story<S> {
         if action == Action::Released {
             self.released(raw);
         }
-        let reason = match action {
-            Action::Taken => None,
-            Action::Released => self.reason(raw, connection.as_ref()),
+        let (since, reason) = match action {
+            Action::Taken => (None, None),
+            Action::Released => (
+                given(raw.owner.since_ns).map(|boot_ns| self.clock.rfc3339(boot_ns)),
+                self.reason(raw, connection.as_ref()),
+            ),
         };
         let body = Port {
             action,
@@ -51,6 +54,7 @@ impl<S: Surroundings> Story<S> {
             netns: socket.netns,
             how: how_of(raw.how),
             owner: self.owner_of(socket, &raw.owner),
+            since,
             reason,
             cookie: given(socket.cookie).map(Big),
             inferred: raw.flags & flag::INFERRED != 0,

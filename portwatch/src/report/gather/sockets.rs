@@ -60,27 +60,15 @@ impl Gather {
                 self.begin(key, Hold { kind, ..hold }, i64::MAX);
             }
             port::Action::Released => {
-                if self.open.contains_key(&key) {
-                    self.end(&key, time, End::Seen);
+                if let Some(known) = self.known(key, &hold) {
+                    self.end(&known, time, End::Seen);
                 } else {
                     let kind = if socket.remote.is_some() {
                         Kind::Connection
                     } else {
                         Kind::Bound
                     };
-                    // It had the port since before anything was seen of it.
-                    let start = self.host.started.min(time);
-                    self.keep(
-                        lane,
-                        Hold {
-                            kind,
-                            start,
-                            begun: false,
-                            ended: End::Seen,
-                            busy: time - start,
-                            ..hold
-                        },
-                    );
+                    self.keep(lane, Hold { kind, ..hold }.over(socket.since, time));
                 }
             }
         }
@@ -104,33 +92,22 @@ impl Gather {
                 if let Some(open) = self.open.get_mut(&key) {
                     open.due = due;
                 } else {
-                    let start = self.host.started.min(time);
-                    let hold = Hold {
-                        start,
-                        begun: false,
-                        ..hold
-                    };
-                    self.begin(key, hold, due);
+                    self.begin(
+                        key,
+                        Hold {
+                            begun: false,
+                            ..hold
+                        },
+                        due,
+                    );
                 }
             }
             time_wait::Action::Leave if self.open.contains_key(&key) => {
                 self.end(&key, time, End::Seen);
             }
             time_wait::Action::Leave => {
-                let (start, begun) = match lasted_ms {
-                    Some(ms) => (time - (after(time, ms) - time), true),
-                    None => (self.host.started.min(time), false),
-                };
-                self.keep(
-                    lane,
-                    Hold {
-                        start,
-                        begun,
-                        ended: End::Seen,
-                        busy: time - start,
-                        ..hold
-                    },
-                );
+                let since = lasted_ms.map(|ms| time - (after(time, ms) - time));
+                self.keep(lane, hold.over(since, time));
             }
         }
     }
@@ -165,18 +142,16 @@ impl Gather {
             Some(ms) => after(time, ms),
             None => i64::MAX,
         };
-        if let Some(open) = self.open.get_mut(&key) {
-            if kind == Kind::TimeWait && blocker.expires_in_ms.is_some() {
-                open.due = due;
-            }
-            self.becomes(&key, kind, time);
-            return;
-        }
         let since = blocker.since.map(|since| since.0);
-        let start = since.unwrap_or(self.host.started).min(time);
+        let start = match kind {
+            // When it was not seen to get the port, it had it before anything was seen. A connection that was accepted, and
+            // a TIME_WAIT, may have begun at any time.
+            Kind::Listening | Kind::Bound => since.unwrap_or(self.host.started),
+            Kind::Connection | Kind::TimeWait => since.unwrap_or(time),
+        };
         let hold = Hold {
             kind,
-            start,
+            start: start.min(time),
             end: time,
             begun: since.is_some(),
             ended: End::Open,
@@ -186,6 +161,14 @@ impl Gather {
             count: 1,
             busy: 0,
         };
+        let key = self.known(key, &hold).unwrap_or(key);
+        if let Some(open) = self.open.get_mut(&key) {
+            if kind == Kind::TimeWait && blocker.expires_in_ms.is_some() {
+                open.due = due;
+            }
+            self.becomes(&key, kind, time);
+            return;
+        }
         self.begin(key, hold, due);
     }
 
@@ -233,6 +216,21 @@ impl Gather {
             busy: 0,
         };
         Some((lane, key, hold))
+    }
+
+    /// What is open of a socket. The kernel gives it a cookie when somebody first asks for one: until then it goes by its
+    /// addresses and its process, which may have it more than once.
+    fn known(&self, key: Key, hold: &Hold) -> Option<Key> {
+        if self.open.contains_key(&key) {
+            return Some(key);
+        }
+        let by_addresses = Key {
+            id: Id::Addresses(hold.local, hold.remote),
+            ..key
+        };
+        let open = self.open.get(&by_addresses)?;
+        let of = |who| self.names.process(who).map(|process| process.pid);
+        (of(open.hold.who) == of(hold.who)).then_some(by_addresses)
     }
 
     fn begin(&mut self, key: Key, hold: Hold, due: i64) {
@@ -309,6 +307,21 @@ impl Gather {
             format!("{addr}:{port}")
         };
         self.names.name(&text)
+    }
+}
+
+impl Hold {
+    /// The same, until `end`, as far back as it is known.
+    fn over(self, since: Option<i64>, end: i64) -> Self {
+        let start = since.unwrap_or(end).min(end);
+        Self {
+            start,
+            end,
+            begun: since.is_some(),
+            ended: End::Seen,
+            busy: end - start,
+            ..self
+        }
     }
 }
 

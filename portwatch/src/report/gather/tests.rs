@@ -1,11 +1,18 @@
 use super::{
     super::{
         lane::{End, Kind},
-        samples::{found, gather, lines, log, ns},
+        samples::{found, gather, lines, log, ns, text},
     },
     *,
 };
-use crate::model::{record::Record, verdict::Cause};
+use crate::{
+    model::{
+        port::{Action, Port},
+        record::{Body, Record},
+        verdict::Cause,
+    },
+    output::samples,
+};
 
 /// Holds as (kind, from, until) in seconds.
 fn holds(found: &Gather) -> Vec<(Kind, i64, i64)> {
@@ -58,18 +65,14 @@ fn who_had_the_port_when() {
 fn a_socket_in_the_way_had_the_port() {
     let records: Vec<Record> = log()
         .into_iter()
-        .filter(|record| {
-            !matches!(
-                record.body,
-                crate::model::record::Body::Port(_) | crate::model::record::Body::TimeWait(_)
-            )
-        })
+        .filter(|record| !matches!(record.body, Body::Port(_) | Body::TimeWait(_)))
         .collect();
     let found = gather(vec![lines(&records)], Wanted::default());
-    // The listener is older than what was seen of it; the TIME_WAIT's timer was due 41.9 s after it was seen last.
+    // The listener is older than what was seen of it. The TIME_WAIT was seen at 50 first, and its timer was due 41.9 s after
+    // it was seen last.
     assert_eq!(
         holds(&found),
-        [(Kind::Listening, 0, 120), (Kind::TimeWait, 0, 101)]
+        [(Kind::Listening, 0, 120), (Kind::TimeWait, 50, 101)]
     );
     let lane = &found.lanes[0].1;
     assert_eq!(
@@ -79,6 +82,58 @@ fn a_socket_in_the_way_had_the_port() {
             .collect::<Vec<_>>(),
         [(false, End::Open), (false, End::Due)]
     );
+}
+
+/// What stood in the way had no cookie yet; when it is released it has one.
+#[test]
+fn a_socket_is_the_same_when_it_is_given_a_cookie() {
+    let mut records = log();
+    for record in &mut records {
+        if let Body::Attempt(attempt) = &mut record.body
+            && let Some(failure) = &mut attempt.failure
+        {
+            failure.blockers[0].cookie = None;
+            failure.blockers[0].local = samples::taken().local;
+        }
+    }
+    let watched_in_part = |record: &Record| match &record.body {
+        Body::Port(port) => port.action == Action::Released && port.remote.is_none(),
+        Body::TimeWait(_) => false,
+        _ => true,
+    };
+    records.retain(watched_in_part);
+    let found = gather(vec![lines(&records)], Wanted::default());
+    let listener = (Kind::Listening, 0, 41);
+    assert_eq!(holds(&found), [listener, (Kind::TimeWait, 50, 101)]);
+}
+
+/// Of a port that is watched in part, the first that is told may be that it is free again.
+#[test]
+fn a_release_says_since_when_the_port_was_held() {
+    let released = |since: Option<i64>| {
+        let port = Port {
+            remote: None,
+            since: since.map(text),
+            ..samples::released()
+        };
+        let mut records = log();
+        records.retain(|record| {
+            !matches!(
+                record.body,
+                Body::Port(_) | Body::TimeWait(_) | Body::Attempt(_)
+            )
+        });
+        records[1].body = Body::Port(Box::new(port));
+        (
+            gather(vec![lines(&records)], Wanted::default()),
+            records[1].time.clone(),
+        )
+    };
+    let (found, _) = released(Some(3));
+    assert_eq!(holds(&found)[0].1, 3);
+    let (found, time) = released(None);
+    let hold = found.lanes[0].1.holds[0];
+    assert_eq!((hold.start, hold.begun), (hold.end, false), "{time}");
 }
 
 #[test]

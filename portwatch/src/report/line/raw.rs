@@ -63,6 +63,8 @@ struct Raw<'a> {
     #[serde(borrow, default)]
     owner: Option<Who<'a>>,
     #[serde(default)]
+    since: Option<Moment>,
+    #[serde(default)]
     cookie: Option<Number>,
     #[serde(default)]
     expires_in_ms: Option<u64>,
@@ -140,6 +142,7 @@ impl<'a> Line<'a> {
                     local: raw.local?,
                     remote: raw.remote,
                     owner: raw.owner,
+                    since: raw.since.map(|since| since.0),
                     cookie: raw.cookie.map(|cookie| cookie.0),
                 },
             },
@@ -157,6 +160,7 @@ impl<'a> Line<'a> {
                     local: raw.local?,
                     remote: raw.remote,
                     owner: raw.owner,
+                    since: raw.since.map(|since| since.0),
                     cookie: raw.cookie.map(|cookie| cookie.0),
                 },
             },

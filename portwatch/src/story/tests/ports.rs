@@ -68,8 +68,12 @@ fn who_takes_a_port_is_named() {
     );
     assert_eq!(port.local.to_string(), "0.0.0.0:8080");
     assert!(port.inferred);
+    assert_eq!(port.since, None);
     let owner = port.owner.unwrap();
     assert_eq!((owner.process.pid, owner.source), (10, Source::Observed));
+    raw.action = action::RELEASED;
+    let (_, port) = told(&mut story, raw);
+    assert_eq!(port.since.unwrap(), "1970-01-01T00:00:20.000000000Z");
 }
 
 #[test]
@@ -80,8 +84,8 @@ fn whoever_had_it_before_tracing_is_named_when_it_is_released() {
     raw.socket = socket(500, state::CLOSE, 8080);
     let (_, port) = told(&mut story, raw);
     assert_eq!(
-        (port.action, port.how, port.reason),
-        (Action::Released, None, Some(Left::Closed))
+        (port.action, port.how, port.since, port.reason),
+        (Action::Released, None, None, Some(Left::Closed))
     );
     let owner = port.owner.unwrap();
     assert_eq!((owner.process.pid, owner.source), (20, Source::Snapshot));
