@@ -129,7 +129,7 @@ pub enum End {
     Open,
     /// A `TIME_WAIT` whose end was not seen: its timer was due.
     Due,
-    /// Tracing was interrupted; it was there until then.
+    /// It was there until then; nobody told of it after that, as tracing was interrupted, or it was seen in the way alone.
     Interrupted,
 }
 

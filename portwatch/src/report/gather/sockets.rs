@@ -36,6 +36,8 @@ pub(super) struct Open {
     host: Name,
     /// Of a `TIME_WAIT`: when its timer is due.
     due: i64,
+    /// Of a connection that is known from having been in the way: when it was seen last. Nobody need tell its end.
+    seen: Option<i64>,
 }
 
 impl Gather {
@@ -163,6 +165,7 @@ impl Gather {
         };
         let key = self.known(key, &hold).unwrap_or(key);
         if let Some(open) = self.open.get_mut(&key) {
+            open.seen = open.seen.map(|_| time);
             if kind == Kind::TimeWait && blocker.expires_in_ms.is_some() {
                 open.due = due;
             }
@@ -170,6 +173,9 @@ impl Gather {
             return;
         }
         self.begin(key, hold, due);
+        if let Some(open) = self.open.get_mut(&key) {
+            open.seen = (kind == Kind::Connection).then_some(time);
+        }
     }
 
     /// Of what a record of a socket tells: its lane, its key, and a hold that begins with it.
@@ -229,8 +235,12 @@ impl Gather {
             ..key
         };
         let open = self.open.get(&by_addresses)?;
-        let of = |who| self.names.process(who).map(|process| process.pid);
-        (of(open.hold.who) == of(hold.who)).then_some(by_addresses)
+        let pid = |who| self.names.process(who).map(|process| process.pid);
+        let same = match (pid(open.hold.who), pid(hold.who)) {
+            (Some(known), Some(named)) => known == named,
+            _ => true,
+        };
+        same.then_some(by_addresses)
     }
 
     fn begin(&mut self, key: Key, hold: Hold, due: i64) {
@@ -241,7 +251,13 @@ impl Gather {
             return;
         }
         let host = self.host.name;
-        self.open.insert(key, Open { hold, host, due });
+        let open = Open {
+            hold,
+            host,
+            due,
+            seen: None,
+        };
+        self.open.insert(key, open);
     }
 
     /// What it was before ends with it.
@@ -327,10 +343,11 @@ impl Hold {
 
 impl Open {
     fn ending(self, time: i64, ended: End) -> Hold {
-        let (end, ended) = if ended != End::Seen && self.due < time {
-            (self.due, End::Due)
-        } else {
-            (time, ended)
+        let (end, ended) = match self.seen {
+            _ if ended == End::Seen => (time, ended),
+            Some(seen) => (seen, End::Interrupted),
+            None if self.due < time => (self.due, End::Due),
+            None => (time, ended),
         };
         Hold {
             end: end.max(self.hold.start),

@@ -9,6 +9,7 @@ use crate::{
     model::{
         port::{Action, Port},
         record::{Body, Record},
+        socket::State,
         verdict::Cause,
     },
     output::samples,
@@ -105,6 +106,26 @@ fn a_socket_is_the_same_when_it_is_given_a_cookie() {
     let found = gather(vec![lines(&records)], Wanted::default());
     let listener = (Kind::Listening, 0, 41);
     assert_eq!(holds(&found), [listener, (Kind::TimeWait, 50, 101)]);
+}
+
+/// The end of such a connection need not be told.
+#[test]
+fn a_connection_in_the_way_is_known_until_it_was_seen_last() {
+    let mut records = log();
+    records.retain(|record| !matches!(record.body, Body::Port(_) | Body::TimeWait(_)));
+    for record in &mut records {
+        if let Body::Attempt(attempt) = &mut record.body
+            && let Some(failure) = &mut attempt.failure
+        {
+            failure.blockers[0].state = State::Established;
+        }
+    }
+    let found = gather(vec![lines(&records)], Wanted::default());
+    let holds = &found.lanes[0].1.holds;
+    let told: Vec<_> = holds.iter().map(|hold| (hold.begun, hold.ended)).collect();
+    assert_eq!(told, [(false, End::Interrupted); 2]);
+    let known = [(Kind::Connection, 20, 30), (Kind::Connection, 50, 60)];
+    assert_eq!(self::holds(&found), known);
 }
 
 /// Of a port that is watched in part, the first that is told may be that it is free again.
