@@ -81,6 +81,16 @@ pub fn find(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// DuckDB's command, where `cargo xtask setup` puts it.
+#[must_use]
+pub fn duckdb() -> Option<PathBuf> {
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.filter(|cache| cache.is_absolute());
+    let cache = cache.or_else(|| Some(env::home_dir()?.join(".cache")))?;
+    let program = cache.join("portwatch/duckdb/bin/duckdb");
+    program.is_file().then_some(program)
+}
+
 /// Python itself: what `python3` names can be a script that executes it.
 #[must_use]
 pub fn python() -> Option<PathBuf> {

@@ -382,3 +382,27 @@ fn completions_and_manual_pages() {
     ]));
     assert!(dir.path().join("portwatch-replay.1").exists());
 }
+
+#[test]
+fn a_full_disk_is_said_to_be_that_of_the_output() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    fs::write(&path, log()).unwrap();
+    let path = path.to_str().unwrap();
+    for arguments in [
+        &["replay", path][..],
+        &["generate", "schema"],
+        &["explain", "time-wait"],
+    ] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = Command::new(portwatch())
+            .args(arguments)
+            .stdout(full)
+            .output()
+            .unwrap();
+        let said = text(&output.stderr);
+        let expected = "portwatch: cannot write to standard output: No space left";
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+        assert_eq!(output.status.code(), Some(2));
+    }
+}

@@ -155,3 +155,50 @@ fn a_reader_that_goes_away_is_a_normal_end() {
         .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
+
+#[test]
+fn the_files_of_a_log_are_one_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = log(900);
+    let lines: Vec<&[u8]> = log.split_inclusive(|byte| *byte == b'\n').collect();
+    let at = |name| directory.path().join(name);
+    for (name, from) in [("log.2", 1), ("log.1", 300), ("log", 600)] {
+        // Each file begins with a `start` record, which has the number of the one before the next.
+        let mut start: Value = serde_json::from_slice(lines[0]).unwrap();
+        start["seq"] = from.into();
+        let part = &lines[from..from - from % 300 + 300];
+        fs::write(at(name), format!("{start}\n").into_bytes()).unwrap();
+        let mut file = fs::File::options().append(true).open(at(name)).unwrap();
+        file.write_all(&part.concat()).unwrap();
+    }
+    let packed = Command::new("gzip").arg(at("log.2")).status().unwrap();
+    assert!(packed.success());
+    // The first line says how many records there are: here two of `start` more.
+    let below = |report: &[u8]| text(report).split_once('\n').unwrap().1.to_owned();
+    let whole = below(&report(&[], &log).stdout);
+    let parts = ["log", "log.1", "log.2.gz"].map(at);
+    for (arguments, files) in [(&["--rotated"][..], &parts[..1]), (&[], &parts)] {
+        let output = command(arguments).args(files).output().unwrap();
+        assert_eq!(text(&output.stderr), "");
+        assert_eq!(below(&output.stdout), whole, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_page_does_not_replace_a_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    fs::write(&path, log(50)).unwrap();
+    let other = directory
+        .path()
+        .join("../")
+        .join(directory.path().file_name().unwrap());
+    let output = command(&["--force", "--html"])
+        .args([&other.join("log"), &path])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(said.contains("is one of the logs"), "{said}");
+    assert_eq!(fs::read(&path).unwrap(), log(50));
+}

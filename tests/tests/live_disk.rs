@@ -159,6 +159,8 @@ fn a_full_disk() {
     assert_eq!(ended.stderr.matches("No space left").count(), 1);
 
     let after = fs::read(&path).unwrap();
+    let counted = format!(" in {}", path.display());
+    assert!(!ended.stderr.contains(&counted), "not all are there");
     assert!(after.starts_with(&before), "what was written stays");
     let (records, missing) = read_file(&path, false).unwrap();
     assert_eq!(gaps(&records).len(), 1);

@@ -141,7 +141,7 @@ fn all_outputs_or_none() {
     for (second, why) in [
         ("log.jsonl", "given twice"),
         ("no/such/log", "No such file"),
-        ("./log.jsonl", "log.jsonl exists"),
+        ("./log.jsonl", "are the same file"),
     ] {
         let mut command = trace_command(&portwatch_binary().unwrap(), &["-o", "log.jsonl"]);
         command.args(["-o", second]).current_dir(directory.path());

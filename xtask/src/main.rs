@@ -2,6 +2,7 @@
 
 mod apt;
 mod bench;
+mod duckdb;
 mod ebpf;
 mod kernels;
 mod setup;

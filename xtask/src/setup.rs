@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::apt;
+use crate::duckdb;
 use crate::shell::{output, run, say, which};
 use crate::toolchain::{Compiler, Toolchain, find_bpf_linker};
 
@@ -19,6 +20,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("chromedriver", "chromium-driver"),
     ("ip", "iproute2"),
     ("logrotate", "logrotate"),
+    // Asks logs, as docs/logs.md shows.
+    ("jq", "jq"),
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
     ("dockerd", "docker.io"),
@@ -43,6 +46,11 @@ const BPF_LINKER: &str = "0.13.0";
 
 /// What the tests need.
 pub(crate) fn tests() -> Result<()> {
+    programs()?;
+    duckdb::ensure()
+}
+
+fn programs() -> Result<()> {
     let absent: Vec<_> = PROGRAMS
         .iter()
         .filter(|(program, _)| !is_program(program))

@@ -73,7 +73,7 @@ pub struct ReplayArgs {
     pub color: ColorArg,
 }
 
-fn parse_moment(text: &str) -> Result<Timestamp, String> {
+pub(super) fn parse_moment(text: &str) -> Result<Timestamp, String> {
     moment(text, Timestamp::now(), &TimeZone::system())
 }
 

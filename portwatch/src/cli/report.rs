@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::Timestamp;
 
 use super::{ColorArg, PortRange, parse_ports};
 use crate::model::verdict::Cause;
 
 pub(super) const REPORT_EXAMPLES: &str = "Examples:
   portwatch report binds.jsonl
+  portwatch report --rotated binds.jsonl          with binds.jsonl.1, binds.jsonl.2 and so on
   portwatch report binds.jsonl --html report.html
   portwatch report -p 8080 --since '2026-11-21 12:00' binds.jsonl
   portwatch report --cause time-wait,live-listener --format markdown web1.jsonl web2.jsonl
@@ -23,16 +24,21 @@ Exit status: 0 done, 2 error.";
 /// What to show, and how.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Logs, as `portwatch trace -o` writes them; `-` for standard input.
+    /// Logs, as `portwatch trace -o` writes them, plain or as `.gz`; `-` for standard input. FILE, FILE.1, FILE.2 are read
+    /// as one log, the oldest first.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Read what each FILE was rotated to as well: FILE.1, FILE.2 and so on.
+    #[arg(long)]
+    pub rotated: bool,
     /// Only these ports, requested or given: `8080`, `9000-9100`, several with commas.
     #[arg(short = 'p', long = "port", value_name = "PORTS", value_delimiter = ',', value_parser = parse_ports)]
     pub ports: Vec<PortRange>,
     /// Only failures with these causes: their ids, several with commas.
     #[arg(long = "cause", value_name = "CAUSE", value_delimiter = ',', value_parser = parse_cause)]
     pub causes: Vec<CauseArg>,
-    /// Nothing before: a time (`2026-11-21 12:00`, or RFC 3339), or how long ago (`2h`).
+    /// Nothing before: `2026-11-21T12:00:00Z`; in local time `2026-11-21 12:00`, `2026-11-21` or today's `12:00`; or so long
+    /// ago: `2h`.
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     pub since: Option<MomentArg>,
     /// Nothing after.
@@ -86,19 +92,7 @@ fn parse_cause(text: &str) -> Result<CauseArg, String> {
 }
 
 fn parse_moment(text: &str) -> Result<MomentArg, String> {
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(MomentArg(time));
-    }
-    if let Ok(time) = text.parse::<DateTime>() {
-        let time = time.to_zoned(TimeZone::system());
-        return time
-            .map(|time| MomentArg(time.timestamp()))
-            .map_err(|error| error.to_string());
-    }
-    let ago = text.parse::<SignedDuration>().ok();
-    ago.and_then(|ago| Timestamp::now().checked_sub(ago).ok())
-        .map(MomentArg)
-        .ok_or_else(|| "not a time: write `2026-11-21 12:00`, or 2h for two hours ago".to_owned())
+    super::replay::parse_moment(text).map(MomentArg)
 }
 
 fn parse_top(text: &str) -> Result<usize, String> {
@@ -119,13 +113,14 @@ mod tests {
     }
 
     #[test]
-    fn moments_in_three_ways() {
+    fn moments_as_for_replay() {
         let exact = parse_moment("2026-11-21T12:00:00Z").unwrap();
         assert_eq!(exact.0.as_second(), 1_795_262_400);
         let local = parse_moment("2026-11-21 12:00").unwrap();
         assert!((local.0.as_second() - 1_795_262_400).abs() <= 14 * 3600);
         assert!(parse_moment("2026-11-21").is_ok());
         assert!(parse_moment("2h").unwrap().0 < Timestamp::now());
+        assert!(parse_moment("12:00").is_ok());
         assert!(parse_moment("noon").is_err());
     }
 }

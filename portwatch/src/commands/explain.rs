@@ -41,7 +41,9 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         None => explain::overview(&theme, width),
     };
     match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
         _ => Ok(ExitCode::SUCCESS),
     }
 }

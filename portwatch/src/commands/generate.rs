@@ -34,7 +34,9 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
             .with_context(|| format!("writing manual pages into {}", dir.display()))?,
     }
     match stdout().write_all(&out) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
         _ => Ok(ExitCode::SUCCESS),
     }
 }

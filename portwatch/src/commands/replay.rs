@@ -29,6 +29,10 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode> {
     match play(args, reading, &mut out) {
         // The reader has gone: a normal end.
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        // Errors of reading have words of their own.
+        Err(error) if error.is::<io::Error>() => {
+            Err(error.context("cannot write to standard output"))
+        }
         ended => ended,
     }
 }

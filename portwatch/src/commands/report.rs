@@ -4,11 +4,12 @@ mod page;
 mod progress;
 
 use std::{
-    env,
-    fs::File,
-    io::{self, BufWriter, IsTerminal, Read, Write, stderr, stdin, stdout},
+    env, fs,
+    io::{self, BufWriter, IsTerminal, Write, stderr, stdout},
+    os::unix::fs::MetadataExt,
     path::Path,
     process::ExitCode,
+    sync::Arc,
 };
 
 use anstream::ColorChoice;
@@ -18,6 +19,7 @@ use jiff::tz::TimeZone;
 use self::{page::Page, progress::Progress};
 use crate::{
     cli::{ColorArg, ReportArgs, ReportFormat},
+    log::{input::Input, logs},
     output::{escape::escape, theme::Theme},
     report::{
         gather::{Gather, Wanted},
@@ -41,6 +43,12 @@ const TOLD: usize = 5;
 ///
 /// If a log cannot be opened, or nothing in them can be read, or the report cannot be written.
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
+    if let Some(path) = args.html.as_deref().filter(|path| is_log(path, args)) {
+        bail!(
+            "{} is one of the logs; choose another name for the page",
+            escape(&path.to_string_lossy())
+        );
+    }
     let page = args
         .html
         .as_deref()
@@ -110,32 +118,31 @@ fn show(args: &ReportArgs, found: &Gather, out: &mut dyn Write) -> io::Result<()
 fn open(args: &ReportArgs) -> Result<(Vec<Source>, Option<u64>)> {
     let mut sources = Vec::new();
     let mut total = Some(0);
-    for path in &args.files {
-        if path == Path::new("-") {
-            sources.push(Source {
-                name: "standard input".to_owned(),
-                bytes: Box::new(stdin()) as Box<dyn Read + Send>,
-            });
-            total = None;
-            continue;
-        }
-        let name = escape(&path.to_string_lossy()).to_string();
-        let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
-        let metadata = file
-            .metadata()
-            .with_context(|| format!("cannot read {name}"))?;
-        if metadata.is_dir() {
-            bail!("{name} is a directory; name the log files in it");
-        }
+    let logs = logs(args.files.clone(), args.rotated);
+    for input in logs.into_iter().flat_map(|log| log.inputs) {
+        let opened = input.open(&Arc::default())?;
+        let size = opened.size.filter(|_| !opened.packed);
         total = total
-            .filter(|_| metadata.is_file())
-            .map(|total| total + metadata.len());
+            .zip(size)
+            .map(|(total, size): (u64, u64)| total + size);
         sources.push(Source {
-            name,
-            bytes: Box::new(file),
+            name: match input {
+                Input::Stdin => "standard input".to_owned(),
+                Input::File(_) => opened.name.to_string(),
+            },
+            bytes: Box::new(opened.reader),
         });
     }
     Ok((sources, total))
+}
+
+/// A page in place of a log that it is made of would be the end of the log.
+fn is_log(page: &Path, args: &ReportArgs) -> bool {
+    let id = |path: &Path| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    id(page).is_some_and(|page| args.files.iter().any(|log| id(log) == Some(page)))
 }
 
 /// What could not be read is said, and everything else is used.

@@ -89,6 +89,8 @@ pub struct Open {
     pub reader: Box<dyn BufRead + Send>,
     /// Its size in bytes, as it lies there; `None` of a pipe.
     pub size: Option<u64>,
+    /// It is compressed: more bytes are read than lie there.
+    pub packed: bool,
 }
 
 impl fmt::Debug for Open {
@@ -130,7 +132,8 @@ impl Input {
                 by,
             });
         }
-        let reader: Box<dyn BufRead + Send> = if first.starts_with(GZIP) {
+        let packed = first.starts_with(GZIP);
+        let reader: Box<dyn BufRead + Send> = if packed {
             let unpacked = MultiGzDecoder::new(reader);
             Box::new(BufReader::with_capacity(BUFFER, unpacked))
         } else {
@@ -140,6 +143,7 @@ impl Input {
             name: self.to_string().into(),
             reader,
             size,
+            packed,
         })
     }
 }

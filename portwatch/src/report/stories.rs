@@ -117,6 +117,13 @@ impl Stories {
                 story.last = story.last.max(failure.last);
                 story.blocked_ms = u64::try_from(story.last - story.first).unwrap_or(0) / 1_000_000;
                 story.who = failure.who;
+                // Whoever was in the way was so until now. Behind spells that are not kept nobody knows.
+                if let [earlier @ .., last] = &mut story.by[..]
+                    && earlier.len() + 1 < SPELLS
+                {
+                    let before: u64 = earlier.iter().map(|spell| spell.ms).sum();
+                    last.ms = story.blocked_ms.saturating_sub(before);
+                }
                 for spell in failure.by {
                     let room = story.by.len() < SPELLS;
                     match story.by.last_mut() {

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use super::say;
-use crate::{harness::portwatch_binary, story::Log};
+use crate::{harness::portwatch_binary, programs::duckdb, story::Log};
 
 /// What to measure
 #[derive(Debug, Args)]
@@ -82,13 +82,13 @@ pub fn run(args: &LogArgs) -> Result<()> {
         .arg(&page)
         .arg(&whole);
     rows.push(("portwatch report --html", html));
-    match duckdb(directory.path()) {
-        Ok(python) => {
-            let mut command = Command::new(python);
-            command.arg("-c").arg(DUCKDB).arg(&whole);
+    match duckdb() {
+        Some(program) => {
+            let mut command = Command::new(program);
+            command.args(["-c", DUCKDB]).current_dir(directory.path());
             rows.push(("DuckDB, by cause", command));
         }
-        Err(error) => say(format!("DuckDB is left out: {error:#}"))?,
+        None => say("DuckDB is left out: `cargo xtask setup` installs it")?,
     }
     if Command::new("jq").arg("--version").output().is_ok() {
         let mut command = Command::new("jq");
@@ -125,10 +125,9 @@ pub fn run(args: &LogArgs) -> Result<()> {
 }
 
 const DUCKDB: &str = "\
-import duckdb, sys
-columns = {'verdict': 'STRUCT(cause VARCHAR)'}
-log = duckdb.read_json(sys.argv[1], format='newline_delimited', columns=columns)
-print(log.aggregate('verdict.cause, count(*)').fetchall())";
+SELECT verdict.cause, count(*)
+FROM read_json('log.jsonl', format = 'newline_delimited', columns = {verdict: 'STRUCT(cause VARCHAR)'})
+GROUP BY ALL";
 
 const JQ: &str = "reduce inputs as $record ({}; if $record.verdict then .[$record.verdict.cause] += 1 else . end)";
 
@@ -144,26 +143,6 @@ fn write(path: &Path, records: u64) -> Result<()> {
     .write(&mut out)?;
     out.flush()?;
     Ok(())
-}
-
-/// Installs it, where Python and the network are there.
-fn duckdb(directory: &Path) -> Result<PathBuf> {
-    let place = directory.join("python");
-    let python = place.join("bin/python");
-    let mut venv = Command::new("python3");
-    venv.args(["-m", "venv"]).arg(&place);
-    let mut install = Command::new(&python);
-    install.args(["-m", "pip", "install", "--quiet", "duckdb"]);
-    for mut command in [venv, install] {
-        let output = command.output().context("python3 is not installed")?;
-        let why = String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            output.status.success(),
-            "{}",
-            why.lines().last().unwrap_or("it cannot be installed")
-        );
-    }
-    Ok(python)
 }
 
 fn measure(command: &mut Command) -> Result<Cost> {

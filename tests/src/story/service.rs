@@ -347,6 +347,11 @@ impl Service {
             return;
         }
         let ms = ((last - first) / MS) as u64;
+        let outcome = if self.index % 4 == 2 {
+            Outcome::GaveUp
+        } else {
+            Outcome::Bound
+        };
         let episode = Episode {
             id: self.episode,
             process: who,
@@ -356,13 +361,9 @@ impl Service {
             netns: Some(NETNS),
             first: super::text(first),
             last: super::text(last),
-            attempts: attempts + 1,
+            attempts: attempts + u64::from(outcome == Outcome::Bound),
             processes,
-            outcome: if self.index % 4 == 2 {
-                Outcome::GaveUp
-            } else {
-                Outcome::Bound
-            },
+            outcome,
             blocked_ms: ms,
             by: vec![Segment {
                 cause: Some(cause),

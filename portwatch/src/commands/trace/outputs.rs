@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -37,14 +38,30 @@ pub(super) fn open(args: &TraceArgs) -> Result<Vec<Sink>> {
         if args.output[..index].contains(path) {
             bail!("-o {} is given twice; name every output once", show(path));
         }
-        sinks.push(if path.as_os_str() == STDOUT {
-            stdout(args)?
-        } else {
-            file(args, path, &mut made)?
-        });
+        if path.as_os_str() == STDOUT {
+            sinks.push(stdout(args)?);
+            continue;
+        }
+        // Those before it exist by now.
+        let same = args.output[..index]
+            .iter()
+            .find(|other| is_same(other, path));
+        if let Some(other) = same {
+            let [other, path] = [other, path].map(|path| show(path));
+            bail!("-o {other} and -o {path} are the same file; name every output once");
+        }
+        sinks.push(file(args, path, &mut made)?);
     }
     made.keep();
     Ok(sinks)
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| {
+        let metadata = path.symlink_metadata().ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    id(one).is_some() && id(one) == id(other)
 }
 
 fn stdout(args: &TraceArgs) -> Result<Sink> {

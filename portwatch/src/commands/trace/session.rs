@@ -235,11 +235,15 @@ fn announce(attached: &Attached) {
 fn conclude(args: &TraceArgs, ended: &Ended, ending: Ending) -> Result<ExitCode> {
     let files: Vec<String> = args.files().map(show).collect();
     if let (false, Some(stop)) = (files.is_empty(), &ended.stop) {
+        // Where records were dropped nobody has counted the attempts among them.
+        let told = if ended.dropped.is_empty() {
+            format!("{} in {}, ", ended.told, files.join(" and "))
+        } else {
+            String::new()
+        };
         anstream::eprintln!(
-            "portwatch: {} attempts seen, {} in {}, {} lost",
+            "portwatch: {} attempts seen, {told}{} lost",
             stop.seen,
-            ended.told,
-            files.join(" and "),
             stop.lost
         );
     }

@@ -18,6 +18,7 @@ pub(crate) fn open(name: &str, bytes: &[u8]) -> Open {
         name: name.into(),
         reader: Box::new(std::io::Cursor::new(bytes.to_vec())),
         size: None,
+        packed: false,
     }
 }
 
@@ -270,6 +271,7 @@ fn a_file_that_cannot_be_read_on_ends_there() {
         name: "f0".into(),
         reader: Box::new(std::io::BufReader::new(failing)),
         size: None,
+        packed: false,
     };
     let sound = open("f1", &text(&samples::all()));
     let entries: Vec<Entry> = Reader::new(0, vec![failing, sound]).collect();

@@ -37,8 +37,11 @@ impl Gather {
         let Some(lane) = self.lane(place) else {
             return;
         };
-        if let Some(cookie) = attempt.cookie.filter(|_| !failed && attempt.op != Op::Bind) {
-            self.listens(lane, cookie, time);
+        let who = self.actor(Some(attempt.process));
+        if !failed && attempt.op != Op::Bind {
+            let local = attempt.addr.as_ref().map_or("", |addr| addr.as_str());
+            let local = self.address_of(local, port);
+            self.listens(lane, attempt.cookie, (local, who), time);
         }
         for blocker in &attempt.blockers {
             if !blocker.came_later {
@@ -50,7 +53,6 @@ impl Gather {
         if !wanted {
             return;
         }
-        let who = self.actor(Some(attempt.process));
         self.total.attempts += 1;
         self.total.failures += u64::from(failed);
         if failed {

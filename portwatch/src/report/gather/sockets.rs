@@ -4,7 +4,7 @@ use super::{
     super::{
         lane::{End, Hold, Kind, Place, Space},
         line::{At, Blocker, Seen},
-        names::Name,
+        names::{Actor, Name},
     },
     Gather,
 };
@@ -62,7 +62,7 @@ impl Gather {
                 self.begin(key, Hold { kind, ..hold }, i64::MAX);
             }
             port::Action::Released => {
-                if let Some(known) = self.known(key, &hold) {
+                if let Some(known) = self.known(key, hold.local, hold.remote, hold.who) {
                     self.end(&known, time, End::Seen);
                 } else {
                     let kind = if socket.remote.is_some() {
@@ -114,14 +114,22 @@ impl Gather {
         }
     }
 
-    /// A socket of the lane listens from now on.
-    pub(super) fn listens(&mut self, lane: u32, cookie: u64, time: i64) {
+    /// A socket of the lane, bound to `local`, listens from now on.
+    pub(super) fn listens(
+        &mut self,
+        lane: u32,
+        cookie: Option<u64>,
+        (local, who): (Name, Actor),
+        time: i64,
+    ) {
         let key = Key {
             lane,
             time_wait: false,
-            id: Id::Cookie(cookie),
+            id: cookie.map_or(Id::Addresses(local, Name::NONE), Id::Cookie),
         };
-        self.becomes(&key, Kind::Listening, time);
+        if let Some(known) = self.known(key, local, Name::NONE, who) {
+            self.becomes(&known, Kind::Listening, time);
+        }
     }
 
     /// A socket was in the way: so it had the port then.
@@ -163,7 +171,7 @@ impl Gather {
             count: 1,
             busy: 0,
         };
-        let key = self.known(key, &hold).unwrap_or(key);
+        let key = self.known(key, local, remote, hold.who).unwrap_or(key);
         if let Some(open) = self.open.get_mut(&key) {
             open.seen = open.seen.map(|_| time);
             if kind == Kind::TimeWait && blocker.expires_in_ms.is_some() {
@@ -226,17 +234,17 @@ impl Gather {
 
     /// What is open of a socket. The kernel gives it a cookie when somebody first asks for one: until then it goes by its
     /// addresses and its process, which may have it more than once.
-    fn known(&self, key: Key, hold: &Hold) -> Option<Key> {
+    fn known(&self, key: Key, local: Name, remote: Name, who: Actor) -> Option<Key> {
         if self.open.contains_key(&key) {
             return Some(key);
         }
         let by_addresses = Key {
-            id: Id::Addresses(hold.local, hold.remote),
+            id: Id::Addresses(local, remote),
             ..key
         };
         let open = self.open.get(&by_addresses)?;
         let pid = |who| self.names.process(who).map(|process| process.pid);
-        let same = match (pid(open.hold.who), pid(hold.who)) {
+        let same = match (pid(open.hold.who), pid(who)) {
             (Some(known), Some(named)) => known == named,
             _ => true,
         };
@@ -316,7 +324,10 @@ impl Gather {
     }
 
     fn address(&mut self, at: &At<'_>) -> Name {
-        let (addr, port) = (at.addr.as_str(), at.port);
+        self.address_of(at.addr.as_str(), at.port)
+    }
+
+    pub(super) fn address_of(&mut self, addr: &str, port: u16) -> Name {
         let text = if addr.contains(':') {
             format!("[{addr}]:{port}")
         } else {

@@ -61,6 +61,41 @@ fn who_had_the_port_when() {
     );
 }
 
+/// Without programs on its functions the kernel tells a socket's cookie only when the port is released.
+#[test]
+fn a_socket_without_a_cookie_gives_its_port_back() {
+    let mut records = log();
+    let mut made = 0;
+    for record in &mut records {
+        match &mut record.body {
+            // The samples are not of one socket.
+            Body::Port(port) if port.remote.is_none() => {
+                port.local = samples::address("0.0.0.0", 8080);
+                if port.action == Action::Taken {
+                    port.cookie = None;
+                    made += 1;
+                }
+            }
+            Body::Attempt(attempt) => {
+                attempt.socket.cookie = None;
+                for blocker in attempt
+                    .failure
+                    .iter_mut()
+                    .flat_map(|failure| &mut failure.blockers)
+                {
+                    blocker.cookie = blocker.cookie.filter(|_| blocker.remote.is_some());
+                }
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(made, 1);
+    assert_eq!(
+        holds(&gather(vec![lines(&records)], Wanted::default())),
+        holds(&found())
+    );
+}
+
 /// Without any record of ports: from what stood in the way alone.
 #[test]
 fn a_socket_in_the_way_had_the_port() {
@@ -216,9 +251,12 @@ fn a_story_that_the_log_does_not_end_is_told_from_its_attempts() {
         stories[0]
             .by
             .iter()
-            .map(|spell| (spell.cause, spell.attempts))
+            .map(|spell| (spell.cause, spell.attempts, spell.ms))
             .collect::<Vec<_>>(),
-        [(Some(Cause::LiveListener), 2), (Some(Cause::TimeWait), 2)]
+        [
+            (Some(Cause::LiveListener), 2, 30_000),
+            (Some(Cause::TimeWait), 2, 10_000)
+        ]
     );
 }
 
