@@ -17,7 +17,7 @@ use clap::{
 };
 use jiff::{SignedDuration, Span, SpanRelativeTo, Unit};
 
-pub use self::report::{CauseArg, MomentArg, ReportArgs, ReportFormat};
+pub use self::report::{CauseArg, ReportArgs, ReportFormat};
 use self::{generate::GenerateArgs, replay::ReplayArgs, report::REPORT_EXAMPLES};
 use crate::{bpf::plan::Tier, model::verdict::Cause};
 

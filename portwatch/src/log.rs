@@ -8,9 +8,11 @@ pub mod lines;
 pub mod merge;
 pub mod problem;
 pub mod reader;
+pub mod run;
 pub mod set;
 
 pub use merge::Merged;
 pub use problem::{Problem, Tally};
 pub use reader::{Entry, Place, Reader};
+pub use run::Runs;
 pub use set::{Log, logs};

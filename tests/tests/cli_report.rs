@@ -11,8 +11,12 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use portwatch_tests::{harness::portwatch_binary, story::Log};
+use portwatch_tests::{
+    harness::{peak_memory, portwatch_binary},
+    story::Log,
+};
 use serde_json::Value;
+use tempfile::TempDir;
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(portwatch_binary().unwrap());
@@ -96,37 +100,201 @@ fn json_adds_up() {
     assert_eq!(report["not_kept"], 0);
 }
 
-#[test]
-fn damage_is_told_and_the_rest_is_used() {
-    let mut log = log(300);
-    let cut = log.len() - 20;
-    log.truncate(cut);
-    log.splice(0..0, *b"not json\n");
-    let output = report(&["--format", "json"], &log);
-    assert!(output.status.success());
+/// The report of these files, as JSON, and what was said of them.
+fn json(arguments: &[&str]) -> (Value, String) {
+    let output = command(&[&["--format", "json"], arguments].concat())
+        .output()
+        .unwrap();
     let stderr = text(&output.stderr);
-    assert!(
-        stderr.contains("standard input, line 1: not a record of portwatch"),
-        "{stderr}"
-    );
-    assert!(
-        stderr.contains("line 301: the last line is cut off"),
-        "{stderr}"
-    );
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.status.success(), "{arguments:?}: {stderr}");
+    (serde_json::from_slice(&output.stdout).unwrap(), stderr)
+}
+
+fn write(directory: &TempDir, name: &str, bytes: &[u8]) -> String {
+    let path = directory.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// The first damage and the summary, in the words of `portwatch replay`.
+#[test]
+fn damage_is_told_as_replay_tells_it_and_the_rest_is_used() {
+    let directory = TempDir::new().unwrap();
+    let sound = log(300);
+    let first = sound.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let second = first
+        + sound[first..]
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .unwrap()
+        + 1;
+    let bytes = [
+        &b"not json\n"[..],
+        &sound[..first],
+        b"{\"schema\":1,\"type\":\"att\n\n{\"schema\":9,\"type\":\"x\"}\n{\"level\":\"info\"}\n",
+        // A record behind the remains of another.
+        &sound[first..first + 99],
+        &sound[first..second],
+        &b"?\n".repeat(20),
+        &sound[second..sound.len() - 20],
+    ]
+    .concat();
+    let path = write(&directory, "log", &bytes);
+    let (report, stderr) = json(&[&path]);
     assert_eq!(
         (&report["records"], &report["unreadable"]),
-        (&299.into(), &2.into())
+        (&299.into(), &26.into())
+    );
+    for expected in [
+        ":1: not a record of portwatch; skipped",
+        ":3: the line is damaged",
+        ":5: a record of schema 9, and this portwatch reads schema 1: use",
+        ":7: the line is damaged",
+        ": and 16 problems more",
+    ] {
+        assert!(
+            stderr.contains(&format!("{path}{expected}")),
+            "{expected}: {stderr}"
+        );
+    }
+    let replay = Command::new(portwatch_binary().unwrap())
+        .args(["replay", &path])
+        .stdout(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(stderr, text(&replay.stderr));
+}
+
+#[test]
+fn a_rotated_set_is_one_log_and_one_run() {
+    let directory = TempDir::new().unwrap();
+    let whole = log(900);
+    let all: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+    // Each file begins with a `start` record, which has the number of the record before it.
+    let start = |seq: usize| {
+        let line = text(all[0]).replacen("\"seq\":1,", &format!("\"seq\":{seq},"), 1);
+        line.replacen("\"boot_ns\":\"", "\"boot_ns\":\"9", 1)
+            .into_bytes()
+    };
+    let oldest = write(&directory, "log.2", &all[..300].concat());
+    let packed = Command::new("gzip").arg(&oldest).status().unwrap();
+    assert!(packed.success());
+    let oldest = format!("{oldest}.gz");
+    let older = write(
+        &directory,
+        "log.1",
+        &[start(300), all[300..600].concat()].concat(),
+    );
+    let newest = write(
+        &directory,
+        "log",
+        &[start(600), all[600..].concat()].concat(),
+    );
+    let other = write(&directory, "whole", &whole);
+    let (mut expected, nothing) = json(&[&other]);
+    assert_eq!(nothing, "");
+    expected["records"] = 902.into();
+    for arguments in [
+        vec!["--rotated", &newest[..]],
+        vec![&newest, &oldest, &older],
+    ] {
+        let (report, stderr) = json(&arguments);
+        assert_eq!(stderr, "", "{arguments:?}");
+        assert!(report == expected, "{arguments:?}");
+    }
+    // A part alone can be read, too.
+    let (_, stderr) = json(&[&newest]);
+    assert_eq!(stderr, "");
+    let (_, stderr) = json(&[&older]);
+    assert!(
+        stderr.contains("no `stop` record ends this run"),
+        "{stderr}"
     );
 }
 
 #[test]
+fn hosts_are_kept_apart() {
+    let directory = TempDir::new().unwrap();
+    let one = log(900);
+    let other = text(&one)
+        .replacen("\"host\":\"web1\"", "\"host\":\"web2\"", 1)
+        .replacen("\"boot_id\":\"0", "\"boot_id\":\"1", 1);
+    let (web1, web2) = (
+        write(&directory, "web1", &one),
+        write(&directory, "web2", other.as_bytes()),
+    );
+    let (alone, _) = json(&["--top", "1000", &web1]);
+    let (both, stderr) = json(&["--top", "1000", &web1, &web2]);
+    assert_eq!(stderr, "");
+    assert_eq!(both["hosts"], serde_json::json!(["web1", "web2"]));
+    for count in ["records", "attempts", "failures", "episode_count"] {
+        assert_eq!(
+            both[count].as_u64(),
+            alone[count].as_u64().map(|count| 2 * count),
+            "{count}"
+        );
+    }
+    let ports = |report: &Value, host: &str| -> Vec<Value> {
+        let rows = report["by_port"].as_array().unwrap().iter();
+        let of_host = rows.filter(|row| row["host"] == host).cloned();
+        of_host
+            .map(|mut row| {
+                row["host"] = Value::Null;
+                row
+            })
+            .collect()
+    };
+    assert!(ports(&alone, "web1").len() > 1);
+    assert_eq!(ports(&both, "web1"), ports(&alone, "web1"));
+    assert_eq!(ports(&both, "web2"), ports(&alone, "web1"));
+    // Each host has blockers of its own.
+    let blockers = |report: &Value| report["worst_blockers"].as_array().unwrap().len();
+    assert_eq!(blockers(&both), 2 * blockers(&alone));
+}
+
+#[test]
+fn filters_are_those_of_replay() {
+    let directory = TempDir::new().unwrap();
+    let path = write(&directory, "log", &log(900));
+    let (all, _) = json(&[&path]);
+    let row = &all["by_port"][0];
+    let port = row["port"].to_string();
+    let (one, _) = json(&["-p", &port, &path]);
+    assert_eq!(one["by_port"].as_array().unwrap().len(), 1);
+    assert_eq!(one["failures"], row["failures"]);
+    let middle = row["first"].as_str().unwrap();
+    let (before, _) = json(&["--until", middle, &path]);
+    let (since, _) = json(&["--since", middle, &path]);
+    assert!(before["attempts"].as_u64() >= Some(1));
+    let sum = before["attempts"].as_u64().unwrap() + since["attempts"].as_u64().unwrap();
+    // The one at that moment is in both.
+    assert_eq!(Some(sum), all["attempts"].as_u64().map(|all| all + 1));
+    let (nothing, _) = json(&["--since", "2h", &path]);
+    assert_eq!(nothing["attempts"], 0);
+}
+
+#[test]
 fn what_is_no_log_is_refused() {
-    let output = report(&[], b"Nov 21 12:00:00 web1 sshd[7]: hello\n");
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("no line is a record of portwatch"));
+    let directory = TempDir::new().unwrap();
+    let stranger = b"Nov 21 12:00:00 web1 sshd[7]: hello\n".repeat(50);
+    let stranger = write(&directory, "syslog", &stranger);
+    let empty = write(&directory, "empty", b"");
+    let zstd = write(&directory, "log.zst", b"\x28\xb5\x2f\xfd");
+    let page = directory.path().join("page.html");
+    let page = page.to_str().unwrap();
     for (arguments, because) in [
-        (&["/nonexistent/log"][..], "cannot read /nonexistent/log"),
+        (
+            &[&stranger[..]][..],
+            "not a log of portwatch: 50 lines skipped",
+        ),
+        (
+            &[&stranger, "--html", page],
+            "there is no record of portwatch",
+        ),
+        (&[&empty], "there is no record of portwatch"),
+        (&["-"], "there is no record of portwatch"),
+        (&[&zstd], "zstdcat"),
+        (&["/nonexistent/log"], "cannot read /nonexistent/log"),
         (&["/tmp"], "is a directory"),
         (&[], "required arguments"),
         (&["--cause", "gremlins", "-"], "there are live-listener"),
@@ -137,7 +305,59 @@ fn what_is_no_log_is_refused() {
         let stderr = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
         assert!(stderr.contains(because), "{arguments:?}: {stderr}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
     }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 3);
+}
+
+/// What could be read is reported, but it was not all.
+#[test]
+fn a_file_that_cannot_be_read_to_its_end_is_an_error() {
+    let directory = TempDir::new().unwrap();
+    let path = write(&directory, "log", &log(900));
+    assert!(Command::new("gzip").arg(&path).status().unwrap().success());
+    let path = format!("{path}.gz");
+    let packed = fs::read(&path).unwrap();
+    fs::write(&path, &packed[..packed.len() / 2]).unwrap();
+    let output = command(&["--format", "json", &path]).output().unwrap();
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains(": cannot read on: "), "{stderr}");
+    assert!(stderr.contains("not everything could be read"), "{stderr}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let records = report["records"].as_u64().unwrap();
+    assert!((1..900).contains(&records), "{records}");
+}
+
+#[test]
+fn memory_does_not_grow_with_the_log() {
+    const MOST: u64 = 64 << 20;
+    let mut child = command(&["-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let log = log(2000);
+    let all: Vec<&[u8]> = log.split_inclusive(|byte| *byte == b'\n').collect();
+    stdin.write_all(all[0]).unwrap();
+    // Long arguments, so that much is read in few records.
+    let arguments = format!("\"--serve{}\"", "x".repeat(50_000));
+    let failure = all.iter().find(|line| text(line).contains("EADDRINUSE"));
+    let failure = text(failure.unwrap()).replace("\"--serve\"", &arguments);
+    for _ in 0..2 * usize::try_from(MOST).unwrap() / failure.len() {
+        stdin.write_all(failure.as_bytes()).unwrap();
+    }
+    // A line that does not end is not kept either.
+    let nonsense = vec![b'x'; 1 << 20];
+    for _ in 0..128 {
+        stdin.write_all(&nonsense).unwrap();
+    }
+    let peak = peak_memory(child.id()).unwrap();
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+    assert!(peak < MOST, "{peak} bytes");
 }
 
 #[test]

@@ -24,7 +24,7 @@ Exit status: 0 done, 2 a file cannot be read, or there is no record in any. With
 #[derive(Clone, Debug, Default, Args)]
 pub struct LogArgs {
     /// Logs of `portwatch trace`, plain or as `.gz`; `-` is standard input. FILE, FILE.1, FILE.2 are read as one log,
-    /// the oldest first. Several logs are merged by time.
+    /// the oldest first.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
     /// Read what each FILE was rotated to as well: FILE.1, FILE.2 and so on.
@@ -38,9 +38,6 @@ pub struct FilterArgs {
     /// Only these ports, requested or given: `8080`, `9000-9100`, several with commas.
     #[arg(short = 'p', long = "port", value_name = "PORTS", value_delimiter = ',', value_parser = parse_ports)]
     pub ports: Vec<PortRange>,
-    /// Only attempts that fail, and those that a story of failures ended with.
-    #[arg(long)]
-    pub failures: bool,
     /// Not before: `2026-11-21T12:00:00Z`; in local time `2026-11-21 12:00`, `2026-11-21` or today's `12:00`; or so long
     /// ago: `2h`.
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
@@ -65,6 +62,9 @@ pub struct ReplayArgs {
     /// In text, show every attempt in full, also a retry that fails as the one before did.
     #[arg(long)]
     pub every: bool,
+    /// Only attempts that fail, and those that a story of failures ended with.
+    #[arg(long)]
+    pub failures: bool,
     /// How it is written [default: text].
     #[arg(long, value_enum)]
     pub format: Option<FormatArg>,

@@ -38,7 +38,7 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode> {
 }
 
 fn play(args: &ReplayArgs, mut reading: Reading, out: &mut impl Write) -> Result<ExitCode> {
-    let mut filter = Filter::new(&args.filter);
+    let mut filter = Filter::new(&args.filter, args.failures);
     if args.recheck {
         let mut recheck = Recheck::new(args.format);
         for found in filter.of(&mut reading) {

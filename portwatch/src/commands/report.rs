@@ -1,30 +1,39 @@
 //! `portwatch report`: what logs say as a whole.
 
 mod page;
-mod progress;
 
 use std::{
     env, fs,
-    io::{self, BufWriter, IsTerminal, Write, stderr, stdout},
+    io::{self, BufWriter, Write, stdout},
     os::unix::fs::MetadataExt,
     path::Path,
     process::ExitCode,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use anstream::ColorChoice;
 use anyhow::{Context, Result, bail};
 use jiff::tz::TimeZone;
 
-use self::{page::Page, progress::Progress};
+use self::page::Page;
+use super::reading::problems::{Output, Problems};
 use crate::{
-    cli::{ColorArg, ReportArgs, ReportFormat},
-    log::{input::Input, logs},
+    cli::{ColorArg, ReportArgs, ReportFormat, replay::LogArgs},
+    log::{
+        Place, Problem,
+        input::{Input, Open},
+        logs,
+    },
     output::{escape::escape, theme::Theme},
     report::{
         gather::{Gather, Wanted},
-        html, markdown,
-        read::{self, Source},
+        html,
+        line::Line,
+        markdown,
+        read::{self, Log, Sink},
         summary::Summary,
         text::{self, Look, Symbols},
     },
@@ -34,16 +43,14 @@ use crate::{
 const WIDTH: usize = 100;
 /// Columns at most: in wider pictures the eye loses the line.
 const WIDEST: usize = 240;
-/// Unreadable lines that are told each by itself.
-const TOLD: usize = 5;
 
 /// Reads the logs, and shows what they say.
 ///
 /// # Errors
 ///
-/// If a log cannot be opened, or nothing in them can be read, or the report cannot be written.
+/// When a log cannot be opened or read to its end, when there is no record in any, or when the report cannot be written.
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
-    if let Some(path) = args.html.as_deref().filter(|path| is_log(path, args)) {
+    if let Some(path) = args.html.as_deref().filter(|path| is_log(path, &args.logs)) {
         bail!(
             "{} is one of the logs; choose another name for the page",
             escape(&path.to_string_lossy())
@@ -54,34 +61,113 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
         .as_deref()
         .map(|path| Page::create(path, args.force))
         .transpose()?;
-    let (sources, bytes) = open(args)?;
+    let (logs, mut problems, bytes) = open(&args.logs)?;
     let mut found = Gather::new(Wanted {
-        ports: args.ports.clone(),
+        ports: args.filter.ports.clone(),
         causes: args.causes.iter().map(|cause| cause.0).collect(),
-        since: args.since.map(|time| nanoseconds(time.0)),
-        until: args.until.map(|time| nanoseconds(time.0)),
+        since: args.filter.since.map(nanoseconds),
+        until: args.filter.until.map(nanoseconds),
     });
-    let progress = stderr().is_terminal().then(|| Progress::new(bytes));
-    if let Some(progress) = &progress {
-        found.on_progress(progress.counter());
-    }
-    read::read(sources, &mut found);
+    let mut reading = Reading {
+        found: &mut found,
+        problems: &mut problems,
+        log: 0,
+        bytes: &bytes,
+    };
+    read::read(logs, &mut reading);
     found.finish();
-    drop(progress);
-    tell_unreadable(&found)?;
+    let ended = problems.finish();
+    if found.records == 0 {
+        return ended.map(|()| ExitCode::SUCCESS);
+    }
+    tell(args, &found, page)?;
+    // What could be read is told all the same.
+    ended.map(|()| ExitCode::SUCCESS)
+}
+
+/// Reads into the report, and tells problems meanwhile.
+struct Reading<'a> {
+    found: &'a mut Gather,
+    problems: &'a mut Problems,
+    log: usize,
+    bytes: &'a AtomicU64,
+}
+
+impl Sink for Reading<'_> {
+    fn log(&mut self, log: usize) {
+        self.log = log;
+        self.found.log(log);
+    }
+
+    fn line(&mut self, line: &Line<'_>, continues: bool) {
+        self.problems.record(self.log);
+        self.found.line(line, continues);
+    }
+
+    fn problem(&mut self, place: &Place, problem: &Problem) {
+        self.problems.tell(place, problem);
+        self.found.problem(place, problem);
+    }
+
+    fn block(&mut self) {
+        self.problems
+            .show_progress(self.bytes.load(Ordering::Relaxed));
+    }
+}
+
+/// A page in place of a log that it is made of would be the end of the log.
+fn is_log(page: &Path, args: &LogArgs) -> bool {
+    let id = |path: &Path| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    let inputs = logs(args.files.clone(), args.rotated)
+        .into_iter()
+        .flat_map(|log| log.inputs);
+    id(page).is_some_and(|page| {
+        inputs.into_iter().any(|input| match input {
+            Input::File(path) => id(&path) == Some(page),
+            Input::Stdin => false,
+        })
+    })
+}
+
+/// Opens all files of all logs, so that none of them is renamed away while the others are read. With them comes how many
+/// bytes have been read.
+fn open(args: &LogArgs) -> Result<(Vec<Log>, Problems, Arc<AtomicU64>)> {
+    let sets = logs(args.files.clone(), args.rotated);
+    let bytes = Arc::default();
+    let mut size = Some(0);
+    let mut logs = Vec::new();
+    for (number, set) in sets.iter().enumerate() {
+        let files = set.inputs.iter().map(|input| input.open(&bytes));
+        let files: Vec<Open> = files.collect::<Result<_, _>>()?;
+        for file in &files {
+            size = size
+                .zip(file.size)
+                .map(|(size, file): (u64, u64)| size + file);
+        }
+        logs.push(Log { number, files });
+    }
+    read::sort(&mut logs);
+    let problems = Problems::new(&sets, size, Output::AtEnd);
+    Ok((logs, problems, bytes))
+}
+
+fn tell(args: &ReportArgs, found: &Gather, page: Option<Page>) -> Result<()> {
     if let Some(page) = page {
-        page.write(|out| html::write(&found, out))?;
+        page.write(|out| html::write(found, out))?;
         // The page says it all; what was asked for beside is told, too.
         if args.format.is_none() {
-            return Ok(ExitCode::SUCCESS);
+            return Ok(());
         }
     }
     let mut out = BufWriter::new(stdout().lock());
-    let written = show(args, &found, &mut out).and_then(|()| out.flush());
+    let written = show(args, found, &mut out).and_then(|()| out.flush());
     match written {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        Err(error) => Err(error).context("cannot write the report"),
-        Ok(()) => Ok(ExitCode::SUCCESS),
+        // The reader has gone: a normal end.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write the report"),
     }
 }
 
@@ -112,64 +198,6 @@ fn show(args: &ReportArgs, found: &Gather, out: &mut dyn Write) -> io::Result<()
         }
         ReportFormat::Markdown => markdown::write(&summary, args.top, out),
     }
-}
-
-/// The logs, and how long they are together; `None` where that is not known.
-fn open(args: &ReportArgs) -> Result<(Vec<Source>, Option<u64>)> {
-    let mut sources = Vec::new();
-    let mut total = Some(0);
-    let logs = logs(args.files.clone(), args.rotated);
-    for input in logs.into_iter().flat_map(|log| log.inputs) {
-        let opened = input.open(&Arc::default())?;
-        let size = opened.size.filter(|_| !opened.packed);
-        total = total
-            .zip(size)
-            .map(|(total, size): (u64, u64)| total + size);
-        sources.push(Source {
-            name: match input {
-                Input::Stdin => "standard input".to_owned(),
-                Input::File(_) => opened.name.to_string(),
-            },
-            bytes: Box::new(opened.reader),
-        });
-    }
-    Ok((sources, total))
-}
-
-/// A page in place of a log that it is made of would be the end of the log.
-fn is_log(page: &Path, args: &ReportArgs) -> bool {
-    let id = |path: &Path| {
-        let metadata = fs::metadata(path).ok()?;
-        Some((metadata.dev(), metadata.ino()))
-    };
-    id(page).is_some_and(|page| args.files.iter().any(|log| id(log) == Some(page)))
-}
-
-/// What could not be read is said, and everything else is used.
-fn tell_unreadable(found: &Gather) -> Result<()> {
-    for line in found.unreadable.iter().take(TOLD) {
-        let what = if line.cut {
-            "the last line is cut off"
-        } else {
-            &line.why
-        };
-        anstream::eprintln!(
-            "portwatch: {}, line {}: {}",
-            line.source,
-            line.line,
-            escape(what)
-        );
-    }
-    let more = found.unreadable_lines.saturating_sub(TOLD as u64);
-    if more > 0 {
-        anstream::eprintln!("portwatch: and {more} more lines that could not be read");
-    }
-    if found.records == 0 && found.unreadable_lines > 0 {
-        bail!(
-            "no line is a record of portwatch; `portwatch trace --format json` or `-o FILE` writes them"
-        );
-    }
-    Ok(())
 }
 
 fn nanoseconds(time: jiff::Timestamp) -> i64 {

@@ -72,7 +72,9 @@ pub enum OpenError {
     #[error("{0} is a directory; name the files in it")]
     Directory(Input),
     /// It is compressed in a way that is not unpacked here.
-    #[error("{input} is compressed; unpack it first: {by} {input} | portwatch replay -")]
+    #[error(
+        "{input} is compressed; unpack it first: name `-` and pipe what `{by} {input}` writes into portwatch"
+    )]
     Packed {
         /// Which.
         input: Input,
@@ -89,8 +91,6 @@ pub struct Open {
     pub reader: Box<dyn BufRead + Send>,
     /// Its size in bytes, as it lies there; `None` of a pipe.
     pub size: Option<u64>,
-    /// It is compressed: more bytes are read than lie there.
-    pub packed: bool,
 }
 
 impl fmt::Debug for Open {
@@ -132,8 +132,7 @@ impl Input {
                 by,
             });
         }
-        let packed = first.starts_with(GZIP);
-        let reader: Box<dyn BufRead + Send> = if packed {
+        let reader: Box<dyn BufRead + Send> = if first.starts_with(GZIP) {
             let unpacked = MultiGzDecoder::new(reader);
             Box::new(BufReader::with_capacity(BUFFER, unpacked))
         } else {
@@ -143,7 +142,6 @@ impl Input {
             name: self.to_string().into(),
             reader,
             size,
-            packed,
         })
     }
 }

@@ -66,8 +66,8 @@ pub enum Kind {
 }
 
 impl Problem {
-    /// What is wrong with a line; `version` is the one that wrote it, as far as that is known.
-    pub(super) fn of(error: &LineError, version: Option<&str>) -> Self {
+    /// What is wrong with a line.
+    pub(super) fn of(error: &LineError) -> Self {
         let say = |error: &serde_json::Error| {
             // Every line is the parser's first.
             let why = error.to_string().replace(" at line 1 column ", " at byte ");
@@ -76,9 +76,7 @@ impl Problem {
         match error {
             LineError::Malformed(error) if error.is_data() => Self::Unreadable {
                 why: say(error),
-                version: version
-                    .filter(|version| *version != env!("CARGO_PKG_VERSION"))
-                    .map(str::to_owned),
+                version: None,
             },
             LineError::Malformed(error) => Self::Damaged { why: say(error) },
             LineError::Foreign(_) => Self::Foreign,
@@ -158,17 +156,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts what has been found.
-    pub fn count<T>(&mut self, found: &Result<T, Problem>) {
-        match found {
-            Ok(_) => self.records += 1,
-            Err(problem) => {
-                if let Some(kind) = problem.kind() {
-                    *self.skipped.entry(kind).or_default() += 1;
-                }
-                self.unread += u64::from(matches!(problem, Problem::Io { .. }));
-            }
+    /// Counts a problem.
+    pub fn problem(&mut self, problem: &Problem) {
+        if let Some(kind) = problem.kind() {
+            *self.skipped.entry(kind).or_default() += 1;
         }
+        self.unread += u64::from(matches!(problem, Problem::Io { .. }));
     }
 
     /// How many lines were skipped, and why; `None` if none was.

@@ -12,13 +12,11 @@ use super::{
     input::{Open, OpenError},
     lines::{Line, Lines},
     problem::Problem,
+    run::{Part, Runs},
     set::Log,
 };
 use crate::{
-    model::{
-        number::Big,
-        record::{Body, Record, Start},
-    },
+    model::record::Record,
     output::{escape::escape, json::from_line},
 };
 
@@ -65,7 +63,7 @@ pub struct Reader {
     file: Option<File>,
     /// Where it was read last.
     place: Place,
-    run: Option<Run>,
+    runs: Runs,
     found: VecDeque<Entry>,
 }
 
@@ -77,35 +75,6 @@ struct File {
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.name, self.lines.number())
-    }
-}
-
-/// What is being read between a `start` and a `stop`.
-#[derive(Debug)]
-struct Run {
-    start: Start,
-    boot_ns: Big,
-    /// Number of its last record.
-    seq: u64,
-    /// It was told why its end is missing.
-    is_cut_off: bool,
-}
-
-impl Run {
-    fn new(record: &Record, start: &Start) -> Self {
-        Self {
-            start: start.clone(),
-            boot_ns: record.boot_ns,
-            seq: record.seq,
-            is_cut_off: false,
-        }
-    }
-
-    /// True if this `start` stands within the run, as at the beginning of another file of it. Such a one has the number
-    /// of the record before; only if nothing has been recorded yet that is 1, as of a run of its own.
-    fn goes_on_with(&self, record: &Record, start: &Start) -> bool {
-        let within = record.seq >= self.seq && (record.seq > 1 || self.seq == 1);
-        self.start == *start && (within || record.boot_ns == self.boot_ns)
     }
 }
 
@@ -140,7 +109,7 @@ impl Reader {
                 file: file.unwrap_or_default(),
                 line: 0,
             },
-            run: None,
+            runs: Runs::default(),
             found: VecDeque::new(),
         }
     }
@@ -149,7 +118,7 @@ impl Reader {
     fn read_on(&mut self) -> bool {
         if self.file.is_none() {
             let Some(Open { name, reader, .. }) = self.files.next() else {
-                return self.end_run();
+                return self.end();
             };
             self.place = Place {
                 log: self.log,
@@ -164,10 +133,9 @@ impl Reader {
         let Some(file) = &mut self.file else {
             return false;
         };
-        let version = self.run.as_ref().map(|run| run.start.version.as_str());
         let found = match file.lines.next_line() {
             Ok(Some(line)) => {
-                let found = examine(line, version);
+                let found = examine(line);
                 self.place.line = file.lines.number();
                 found
             }
@@ -189,49 +157,29 @@ impl Reader {
 
     fn take(&mut self, found: Result<(Record, String), Problem>) {
         match found {
-            Ok((record, text)) => self.record(record, text),
-            Err(problem) => {
-                if let (Some(run), Problem::CutOff | Problem::Io { .. }) = (&mut self.run, &problem)
-                {
-                    run.is_cut_off = true;
+            Ok((record, text)) => {
+                let part = Part::from(&record.body);
+                let step = self.runs.record(record.seq, record.boot_ns, part);
+                if let Some(problem) = step.problem {
+                    self.tell(Err(problem), String::new(), false);
                 }
+                self.tell(Ok(record), text, step.continues);
+            }
+            Err(mut problem) => {
+                self.runs.problem(&mut problem);
                 self.tell(Err(problem), String::new(), false);
             }
         }
     }
 
-    fn record(&mut self, record: Record, text: String) {
-        let mut continues = false;
-        match &record.body {
-            Body::Start(start) => {
-                continues = self
-                    .run
-                    .as_ref()
-                    .is_some_and(|run| run.goes_on_with(&record, start));
-                if !continues {
-                    self.end_run();
-                    self.run = Some(Run::new(&record, start));
-                }
-            }
-            Body::Stop(_) => self.run = None,
-            _ => {}
+    /// All files have been read: tells of a run that has no end. False if there is none.
+    fn end(&mut self) -> bool {
+        let problem = self.runs.end();
+        let is_told = problem.is_some();
+        if let Some(problem) = problem {
+            self.tell(Err(problem), String::new(), false);
         }
-        if let Some(run) = &mut self.run {
-            run.seq = run.seq.max(record.seq);
-            run.is_cut_off = false;
-        }
-        self.tell(Ok(record), text, continues);
-    }
-
-    /// Tells of a run that has no end; false if there is none.
-    fn end_run(&mut self) -> bool {
-        let Some(run) = self.run.take() else {
-            return false;
-        };
-        if !run.is_cut_off {
-            self.tell(Err(Problem::NoStop), String::new(), false);
-        }
-        true
+        is_told
     }
 
     fn tell(&mut self, found: Result<Record, Problem>, text: String, continues: bool) {
@@ -258,7 +206,7 @@ impl Iterator for Reader {
 }
 
 /// What a line holds: nothing if it is empty, else a record or a problem, or a problem and the records behind it.
-fn examine(line: Line<'_>, version: Option<&str>) -> Vec<Result<(Record, String), Problem>> {
+pub(crate) fn examine(line: Line<'_>) -> Vec<Result<(Record, String), Problem>> {
     let bytes = match line {
         Line::TooLong => return vec![Err(Problem::TooLong)],
         Line::Whole(bytes) | Line::Last(bytes) => bytes.trim_ascii(),
@@ -266,11 +214,11 @@ fn examine(line: Line<'_>, version: Option<&str>) -> Vec<Result<(Record, String)
     if bytes.is_empty() {
         return Vec::new();
     }
-    let problem = match parse(bytes, version) {
+    let problem = match parse(bytes) {
         Err(problem @ (Problem::Damaged { .. } | Problem::NotUtf8 { .. })) => problem,
         found => return vec![found],
     };
-    let mut found: Vec<_> = records_within(bytes, version).map(Ok).collect();
+    let mut found: Vec<_> = records_within(bytes).map(Ok).collect();
     let problem = match (line, bytes[0]) {
         _ if !found.is_empty() => problem,
         // Zeros are what a crash of the machine leaves.
@@ -283,10 +231,7 @@ fn examine(line: Line<'_>, version: Option<&str>) -> Vec<Result<(Record, String)
 }
 
 /// The whole records in a line that is none: what has lost its newline, or has something else's remains in front.
-fn records_within<'a>(
-    bytes: &'a [u8],
-    version: Option<&'a str>,
-) -> impl Iterator<Item = (Record, String)> + 'a {
+fn records_within(bytes: &[u8]) -> impl Iterator<Item = (Record, String)> {
     let length = BEGINNING.len();
     let mut starts: Vec<usize> = bytes
         .windows(length)
@@ -299,16 +244,16 @@ fn records_within<'a>(
         move |position: usize| bytes.get(*starts.get(position)?..*starts.get(position + 1)?);
     (0..)
         .map_while(piece)
-        .filter_map(move |piece| parse(piece.trim_ascii(), version).ok())
+        .filter_map(move |piece| parse(piece.trim_ascii()).ok())
 }
 
-fn parse(bytes: &[u8], version: Option<&str>) -> Result<(Record, String), Problem> {
+fn parse(bytes: &[u8]) -> Result<(Record, String), Problem> {
     let text = str::from_utf8(bytes).map_err(|error| Problem::NotUtf8 {
         byte: error.valid_up_to() + 1,
     })?;
     match from_line(text) {
         Ok(record) => Ok((record, text.to_owned())),
-        Err(error) => Err(Problem::of(&error, version)),
+        Err(error) => Err(Problem::of(&error)),
     }
 }
 

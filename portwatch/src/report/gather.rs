@@ -2,6 +2,8 @@
 
 mod attempt;
 mod episode;
+mod hosts;
+mod runs;
 mod sockets;
 mod thin;
 
@@ -9,21 +11,21 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use self::sockets::Open;
 pub use self::thin::ITEMS;
+use self::{hosts::Hosts, runs::Run, sockets::Open};
 use super::{
     lane::{Lane, Place},
     line::{Body, Line, Who},
     names::{Actor, Name, Names},
-    read::{Problem, Sink},
+    read::Sink,
     stories::{Blocker, Stories},
     tally::{Count, Tally},
 };
-use crate::{cli::PortRange, model::verdict::Cause};
+use crate::{cli::PortRange, log, model::verdict::Cause};
 
 /// Ports that are counted each by itself.
 const LANES: usize = 1 << 16;
-/// Sessions, gaps and unreadable lines that are told each by itself.
+/// Sessions and gaps that are told each by itself.
 const NOTES: usize = 1000;
 
 /// What is wanted; empty and `None` mean everything.
@@ -89,29 +91,6 @@ pub struct Gap {
     pub to: i64,
 }
 
-/// A line that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreadable {
-    /// Of which source.
-    pub source: String,
-    /// Which line.
-    pub line: u64,
-    /// Why.
-    pub why: String,
-    /// It is the last one, and cut off.
-    pub cut: bool,
-}
-
-/// What is known of a host's log.
-#[derive(Clone, Copy, Debug, Default)]
-struct Host {
-    name: Name,
-    boot: Name,
-    session: Option<usize>,
-    started: i64,
-    last: i64,
-}
-
 /// Everything that was found.
 #[derive(Default)]
 pub struct Gather {
@@ -124,8 +103,12 @@ pub struct Gather {
     index: HashMap<Place, u32, RandomState>,
     recent: Option<(Place, u32)>,
     open: HashMap<sockets::Key, Open, RandomState>,
-    hosts: HashMap<Name, Host, RandomState>,
-    host: Host,
+    hosts: Hosts,
+    /// The one that is being read.
+    run: Run,
+    /// Those that other logs ended in.
+    parked: Vec<Run>,
+    runs: u32,
     /// Episodes and blockers.
     pub stories: Stories,
     /// All attempts.
@@ -142,9 +125,7 @@ pub struct Gather {
     pub sessions: Vec<Session>,
     /// What is missing.
     pub gaps: Vec<Gap>,
-    /// Lines that could not be read: the first thousand.
-    pub unreadable: Vec<Unreadable>,
-    /// All of them.
+    /// Lines that could not be read.
     pub unreadable_lines: u64,
     /// Lines that could.
     pub records: u64,
@@ -152,9 +133,9 @@ pub struct Gather {
     pub span: Option<(i64, i64)>,
     /// Ports, sockets, sessions and gaps that there was no room for.
     pub dropped: u64,
-    source: String,
     thin: thin::Thin,
-    progress: Option<Box<dyn FnMut(u64) + Send>>,
+    /// Room for an address and a port.
+    address: String,
 }
 
 impl Gather {
@@ -167,17 +148,11 @@ impl Gather {
         }
     }
 
-    /// Has `told` called with the number of bytes whenever some are done.
-    pub fn on_progress(&mut self, told: impl FnMut(u64) + Send + 'static) {
-        self.progress = Some(Box::new(told));
-    }
-
     /// No more is to come.
     pub fn finish(&mut self) {
-        self.remember_host();
-        let hosts: Vec<Host> = self.hosts.values().copied().collect();
-        for host in hosts {
-            self.close_all(host.name, host.last, true);
+        self.park();
+        for run in std::mem::take(&mut self.parked) {
+            self.close_all(run.number, run.last, true);
         }
         self.stories.finish();
         self.clip();
@@ -218,45 +193,22 @@ impl Gather {
         }
     }
 
-    fn source(&mut self, name: &str) {
-        self.remember_host();
-        self.host = Host::default();
-        name.clone_into(&mut self.source);
-    }
-
-    /// What was learnt of the current host is to be had again when its log goes on.
-    fn remember_host(&mut self) {
-        if self.host.name != Name::NONE || self.host.last != 0 {
-            self.hosts.insert(self.host.name, self.host);
-        }
-    }
-
-    fn line(&mut self, line: &Line<'_>) {
+    fn line(&mut self, line: &Line<'_>, continues: bool) {
         self.records += 1;
         let wanted = self.wanted.time(line.time);
         if self.wanted.until.is_some_and(|until| until < line.time) {
             return;
         }
-        if let Body::Start {
-            host,
-            boot_id,
-            kernel,
-            version,
-        } = &line.body
-        {
-            let host = self.names.name(host.as_str());
-            let boot = boot_id
-                .as_ref()
-                .map_or(Name::NONE, |id| self.names.name(id.as_str()));
-            let (kernel, version) = (
-                self.names.name(kernel.as_str()),
-                self.names.name(version.as_str()),
-            );
-            self.start(line, host, boot, kernel, version);
+        if let (Body::Start { boot_ns, start }, false) = (&line.body, continues) {
+            self.start(line, *boot_ns, start);
         }
-        self.host.last = self.host.last.max(line.time);
+        if self.run.last == 0 {
+            self.run.started = line.time;
+        }
+        self.run.last = self.run.last.max(line.time);
+        self.run.seq = line.seq;
         if let Some(session) = self
-            .host
+            .run
             .session
             .and_then(|index| self.sessions.get_mut(index))
         {
@@ -290,7 +242,7 @@ impl Gather {
                 to,
             } => {
                 let gap = Gap {
-                    host: self.host.name,
+                    host: self.run.host,
                     kind: self.names.name(kind.as_str()),
                     count: *count,
                     from: *from,
@@ -305,46 +257,8 @@ impl Gather {
         }
     }
 
-    /// A file begins. The log of one tracing may be in several files: the numbers of its records go on, or it begins with
-    /// the same record again.
-    fn start(&mut self, line: &Line<'_>, name: Name, boot: Name, kernel: Name, version: Name) {
-        self.remember_host();
-        let known = self.hosts.get(&name).copied();
-        let mut host = known.unwrap_or_default();
-        let goes_on =
-            |known: Host| known.boot == boot && (line.seq > 1 || line.time == known.started);
-        if known.is_some_and(goes_on) {
-            self.host = host;
-            return;
-        }
-        if known.is_some() {
-            self.close_all(name, host.last, false);
-        }
-        host = Host {
-            name,
-            boot,
-            session: None,
-            started: line.time,
-            last: line.time,
-        };
-        if self.sessions.len() < NOTES {
-            host.session = Some(self.sessions.len());
-            self.sessions.push(Session {
-                host: name,
-                kernel,
-                version,
-                start: line.time,
-                end: line.time,
-                stopped: false,
-            });
-        } else {
-            self.dropped += 1;
-        }
-        self.host = host;
-    }
-
     fn actor(&mut self, who: Option<Who<'_>>) -> Actor {
-        who.map_or(Actor::NONE, |who| self.names.actor(self.host.name, who))
+        who.map_or(Actor::NONE, |who| self.names.actor(self.run.host, who))
     }
 
     fn blocker(&self, who: Actor) -> Option<Blocker> {
@@ -380,30 +294,17 @@ impl Gather {
 }
 
 impl Sink for Gather {
-    fn source(&mut self, name: &str) {
-        self.source(name);
+    fn log(&mut self, _log: usize) {
+        self.park();
     }
 
-    fn line(&mut self, _number: u64, line: Line<'_>) {
-        self.line(&line);
+    fn line(&mut self, line: &Line<'_>, continues: bool) {
+        self.line(line, continues);
     }
 
-    fn unreadable(&mut self, number: u64, problem: &Problem, last: bool) {
-        self.unreadable_lines += 1;
-        if self.unreadable.len() < NOTES {
-            self.unreadable.push(Unreadable {
-                source: self.source.clone(),
-                line: number,
-                why: problem.to_string(),
-                cut: last,
-            });
-        }
-    }
-
-    fn done(&mut self, bytes: u64) {
-        if let Some(told) = &mut self.progress {
-            told(bytes);
-        }
+    fn problem(&mut self, _place: &log::Place, problem: &log::Problem) {
+        // Where only an end is missing, every line could be read.
+        self.unreadable_lines += u64::from(problem.kind().is_some());
     }
 }
 

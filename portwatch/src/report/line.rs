@@ -14,7 +14,9 @@ use super::time;
 use crate::model::{
     attempt::Op,
     episode::{FreedHow, Outcome},
+    number::Big,
     port,
+    record::Start,
     socket::{Proto, State},
     time_wait,
     verdict::{Cause, Certainty},
@@ -230,11 +232,10 @@ pub struct Line<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named after the fields of the model")]
 pub enum Body<'a> {
+    /// Whole: there is one in a file, and all of it tells whether a run goes on.
     Start {
-        host: Text<'a>,
-        boot_id: Option<Text<'a>>,
-        kernel: Text<'a>,
-        version: Text<'a>,
+        boot_ns: Big,
+        start: Box<Start>,
     },
     Attempt(Box<Attempt<'a>>),
     Port {

@@ -15,6 +15,8 @@ const BYTES: usize = 32 << 20;
 const PROCESSES: usize = 1 << 17;
 /// Processes that are known by how they stand in a line; some 400 bytes each.
 const LINES: usize = 1 << 14;
+/// Bytes of them, because arguments may be long.
+const LINE_BYTES: usize = 16 << 20;
 
 /// A string, by its number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,6 +63,7 @@ pub struct Names {
     /// Processes as they stood in lines of the host.
     lines: HashMap<Box<str>, Actor, RandomState>,
     lines_host: Name,
+    line_bytes: usize,
     /// Strings and processes that there was no room for.
     pub dropped: u64,
 }
@@ -75,6 +78,7 @@ impl Default for Names {
             actors: HashMap::default(),
             lines: HashMap::default(),
             lines_host: Name::NONE,
+            line_bytes: 0,
             dropped: 0,
         }
     }
@@ -103,8 +107,9 @@ impl Names {
 
     /// The number of a process.
     pub fn actor(&mut self, host: Name, who: Who<'_>) -> Actor {
-        if self.lines_host != host || self.lines.len() >= LINES {
+        if self.lines_host != host {
             self.lines.clear();
+            self.line_bytes = 0;
             self.lines_host = host;
         }
         if let Some(&actor) = self.lines.get(who.0) {
@@ -113,6 +118,11 @@ impl Names {
         let actor = who
             .read()
             .map_or(Actor::NONE, |process| self.read(host, &process));
+        self.line_bytes += who.0.len();
+        if self.lines.len() >= LINES || self.line_bytes > LINE_BYTES {
+            self.lines.clear();
+            self.line_bytes = who.0.len();
+        }
         self.lines.insert(who.0.into(), actor);
         actor
     }
@@ -206,5 +216,13 @@ mod tests {
         let long = "x".repeat(BYTES);
         assert_eq!(names.name(&long), Name::NONE);
         assert_eq!(names.text(Name::NONE), "");
+        // Arguments are not kept, but lines are known by them.
+        for pid in 0..100 {
+            let arguments = "x".repeat(LINE_BYTES / 50);
+            let line = format!(r#"{{"pid":{pid},"comm":"x","cmdline":["{arguments}"]}}"#);
+            assert_ne!(names.actor(Name::NONE, Who(&line)), Actor::NONE);
+            let kept: usize = names.lines.keys().map(|line| line.len()).sum();
+            assert!(kept <= LINE_BYTES);
+        }
     }
 }

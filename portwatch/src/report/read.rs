@@ -2,69 +2,63 @@
 //!
 //! Each worker takes the next block, reads the lines in it, waits for its turn, and hands them on: so the slow part (JSON)
 //! runs on all processors, and memory is a few blocks whatever the size of the log. Files are read and not mapped: one
-//! that is cut meanwhile would end the program.
+//! that is cut meanwhile would end the program. What is no record is looked at as `portwatch replay` does
+//! ([`examine`]), and told in the same words.
+
+mod blocks;
 
 use std::{
-    io::{self, Read},
     sync::{
-        Condvar, Mutex, PoisonError,
+        Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
 };
 
-use super::line::Line;
-use crate::output::json::LineError;
+pub use self::blocks::Log;
+use self::blocks::{Block, Blocks, Buffer, End};
+use super::line::{Body, Line};
+use crate::{
+    log::{
+        Place, Problem, Runs,
+        lines::{self, LIMIT},
+        reader::examine,
+        run::Part,
+    },
+    output::escape::escape,
+};
 
-/// Bytes of a block. Larger ones are no faster, smaller ones hand on too often.
-const BLOCK: usize = 1 << 20;
-/// Bytes of a line. Longer ones are none of portwatch's, and are not to fill the memory.
-const LONGEST: usize = 16 << 20;
 /// Workers at most: beyond, handing on is what takes the time.
 const WORKERS: usize = 8;
 
-/// A log to read.
-pub struct Source {
-    /// For messages.
-    pub name: String,
-    /// Where it comes from.
-    pub bytes: Box<dyn Read + Send>,
-}
-
-/// What is done with lines; called in their order.
+/// What is done with the logs; called in their order.
 pub trait Sink: Send {
-    /// The lines that follow are of this source.
-    fn source(&mut self, name: &str);
-    /// A line, and its number within the source, from 1.
-    fn line(&mut self, number: u64, line: Line<'_>);
-    /// A line that could not be read. `last`: the source ends with it, and it has no newline.
-    fn unreadable(&mut self, number: u64, problem: &Problem, last: bool);
-    /// So many bytes are done.
-    fn done(&mut self, bytes: u64);
+    /// What follows is of this log.
+    fn log(&mut self, log: usize);
+    /// A record. `continues`: a `start` that begins another file of the run that is being read, and not another run.
+    fn line(&mut self, line: &Line<'_>, continues: bool);
+    /// What is not a record, or missing.
+    fn problem(&mut self, place: &Place, problem: &Problem);
+    /// A block has been read.
+    fn block(&mut self) {}
 }
 
-/// What is wrong with a line.
-#[derive(Debug, thiserror::Error)]
-pub enum Problem {
-    /// It is not a record.
-    #[error(transparent)]
-    Line(#[from] LineError),
-    /// It is no text.
-    #[error("not a record of portwatch: {0}")]
-    Utf8(#[from] std::str::Utf8Error),
-    /// It is longer than any record.
-    #[error("the line is longer than {} MiB", LONGEST >> 20)]
-    Long,
-    /// The source could not be read on.
-    #[error("cannot read on: {0}")]
-    Io(#[from] io::Error),
+/// Puts logs in the order of their first records, as far as these can be seen: of one host, what was earlier comes first.
+pub fn sort(logs: &mut Vec<Log>) {
+    if logs.len() < 2 {
+        return;
+    }
+    let mut timed: Vec<(Option<i64>, Log)> =
+        logs.drain(..).map(|mut log| (log.begins(), log)).collect();
+    timed.sort_by_key(|(time, _)| *time);
+    logs.extend(timed.into_iter().map(|(_, log)| log));
 }
 
-/// Reads `sources` one after the other.
-pub fn read(sources: Vec<Source>, sink: &mut dyn Sink) {
-    let blocks = Mutex::new(Blocks::new(sources));
+/// Reads `logs` one after the other.
+pub fn read(logs: Vec<Log>, sink: &mut dyn Sink) {
+    let blocks = Mutex::new(Blocks::new(logs));
     let order = Order {
-        state: Mutex::new((0, sink)),
+        teller: Mutex::new(Teller::new(sink)),
         turned: Condvar::new(),
         broken: AtomicBool::new(false),
     };
@@ -75,11 +69,16 @@ pub fn read(sources: Vec<Source>, sink: &mut dyn Sink) {
         }
         work(&blocks, &order);
     });
+    let mut teller = order
+        .teller
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    teller.end_log();
 }
 
+/// Who may hand on.
 struct Order<'a> {
-    /// Whose turn it is, and the sink.
-    state: Mutex<(u64, &'a mut dyn Sink)>,
+    teller: Mutex<Teller<'a>>,
     turned: Condvar,
     /// A worker has panicked: its turn never comes.
     broken: AtomicBool,
@@ -97,180 +96,189 @@ impl Drop for Guard<'_, '_> {
     }
 }
 
+impl<'a> Order<'a> {
+    /// `None` if it never comes.
+    fn wait(&self, number: u64) -> Option<MutexGuard<'_, Teller<'a>>> {
+        let teller = self.teller.lock().unwrap_or_else(PoisonError::into_inner);
+        let teller = self
+            .turned
+            .wait_while(teller, |teller| {
+                teller.next != number && !self.broken.load(Ordering::SeqCst)
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        (teller.next == number).then_some(teller)
+    }
+}
+
 fn work(blocks: &Mutex<Blocks>, order: &Order<'_>) {
     let _guard = Guard(order);
-    let mut buffer = Vec::new();
+    let mut buffer = Buffer::default();
     loop {
         let block = blocks
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .next(&mut buffer);
         let Some(block) = block else { return };
-        let mut lines = Vec::new();
-        // All at once is much faster than each string by itself.
-        let text = std::str::from_utf8(&buffer).ok();
-        let mut start = 0;
-        while start < buffer.len() {
-            let end = memchr::memchr(b'\n', &buffer[start..]).map(|end| start + end);
-            let line = start..end.unwrap_or(buffer.len());
-            start = line.end + 1;
-            let line = match text {
-                Some(text) => Ok(&text[line]),
-                None => std::str::from_utf8(&buffer[line]),
-            };
-            let read = match line {
-                // An empty line says nothing, and harms nobody.
-                Ok(line) if line.trim_ascii().is_empty() => None,
-                Ok(line) => Some(Line::parse(line).map_err(Problem::Line)),
-                Err(error) => Some(Err(Problem::Utf8(error))),
-            };
-            lines.push((read, end.is_none()));
-        }
-        let Some(mut state) = order.wait(block.number) else {
+        let lines = parse(buffer.filled());
+        let Some(mut teller) = order.wait(block.number) else {
             return;
         };
-        let sink = &mut *state.1;
-        if let Some(name) = &block.begins {
-            sink.source(name);
-        }
-        let mut number = block.line;
-        for (read, torn) in lines {
-            match read {
-                Some(Ok(line)) => sink.line(number, line),
-                Some(Err(error)) => sink.unreadable(number, &error, torn),
-                None => {}
-            }
-            number += 1;
-        }
-        if let Some(problem) = &block.problem {
-            sink.unreadable(number, problem, false);
-        }
-        sink.done(block.bytes);
-        state.0 += 1;
-        drop(state);
+        teller.block(block, lines);
+        drop(teller);
         order.turned.notify_all();
     }
 }
 
-impl<'a> Order<'a> {
-    /// `None` if it never comes.
-    fn wait(&self, number: u64) -> Option<std::sync::MutexGuard<'_, (u64, &'a mut dyn Sink)>> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = self
-            .turned
-            .wait_while(state, |state| {
-                state.0 != number && !self.broken.load(Ordering::SeqCst)
-            })
-            .unwrap_or_else(PoisonError::into_inner);
-        (state.0 == number).then_some(state)
-    }
+/// What a line holds.
+enum Read<'a> {
+    /// Nothing: an empty line harms nobody.
+    Empty,
+    /// A record.
+    Line(Line<'a>),
+    /// What is none, and the texts of the records behind it.
+    Odd(Vec<Result<String, Problem>>),
 }
 
-/// The blocks of all sources; each ends with a line.
-struct Blocks {
-    sources: std::vec::IntoIter<Source>,
-    current: Option<Source>,
-    /// The name of a source that no block has been made of.
-    fresh: Option<String>,
-    /// Beginning of a line whose end has not been read.
-    carry: Vec<u8>,
-    /// Of the next block.
-    number: u64,
-    /// Of its first line, from 1.
-    line: u64,
-    /// The rest of a line that is too long is to be skipped.
-    skipping: bool,
-}
-
-struct Block {
-    number: u64,
-    begins: Option<String>,
-    line: u64,
-    bytes: u64,
-    problem: Option<Problem>,
-}
-
-impl Blocks {
-    fn new(sources: Vec<Source>) -> Self {
-        Self {
-            sources: sources.into_iter(),
-            current: None,
-            fresh: None,
-            carry: Vec::new(),
-            number: 0,
-            line: 1,
-            skipping: false,
-        }
-    }
-
-    /// Fills `buffer` with whole lines. `None` at the end of the last source.
-    fn next(&mut self, buffer: &mut Vec<u8>) -> Option<Block> {
-        loop {
-            if self.current.is_none() {
-                let source = self.sources.next()?;
-                self.fresh = Some(source.name.clone());
-                self.current = Some(source);
-                self.line = 1;
-                self.carry.clear();
-                self.skipping = false;
-            }
-            buffer.clear();
-            buffer.append(&mut self.carry);
-            let mut bytes = 0;
-            loop {
-                let source = self.current.as_mut()?;
-                let read = (&mut source.bytes).take(BLOCK as u64).read_to_end(buffer);
-                let read = match read {
-                    Ok(read) => read,
-                    Err(error) => {
-                        self.current = None;
-                        return Some(self.block(buffer, bytes, Some(error.into())));
-                    }
-                };
-                bytes += read as u64;
-                if self.skipping {
-                    match memchr::memchr(b'\n', buffer) {
-                        Some(end) => {
-                            buffer.drain(..=end);
-                            self.skipping = false;
-                            self.line += 1;
-                        }
-                        None => buffer.clear(),
-                    }
-                }
-                if read < BLOCK {
-                    self.current = None;
-                    break;
-                }
-                if let Some(end) = memchr::memrchr(b'\n', buffer) {
-                    self.carry.extend_from_slice(&buffer[end + 1..]);
-                    buffer.truncate(end + 1);
-                    break;
-                }
-                if buffer.len() > LONGEST {
-                    buffer.clear();
-                    self.skipping = true;
-                    return Some(self.block(buffer, bytes, Some(Problem::Long)));
-                }
-            }
-            // A source without any line is told of, too.
-            if !buffer.is_empty() || self.fresh.is_some() || bytes > 0 {
-                return Some(self.block(buffer, bytes, None));
-            }
-        }
-    }
-
-    fn block(&mut self, buffer: &[u8], bytes: u64, problem: Option<Problem>) -> Block {
-        let block = Block {
-            number: self.number,
-            begins: self.fresh.take(),
-            line: self.line,
-            bytes,
-            problem,
+fn parse(block: &[u8]) -> Vec<Read<'_>> {
+    let mut found = Vec::new();
+    // All at once is much faster than each line by itself.
+    let text = str::from_utf8(block).ok();
+    let mut start = 0;
+    while start < block.len() {
+        let end = memchr::memchr(b'\n', &block[start..]).map(|end| start + end);
+        let line = start..end.unwrap_or(block.len());
+        start = line.end + 1;
+        let read = match text {
+            Some(text) if line.len() <= LIMIT => Line::parse(&text[line.clone()]),
+            _ => None,
         };
-        self.number += 1;
-        self.line += memchr::memchr_iter(b'\n', buffer).count() as u64;
-        block
+        found.push(read.map_or_else(|| odd(&block[line], end.is_none()), Read::Line));
+    }
+    found
+}
+
+/// Slow, and only of what is no record at first sight.
+#[cold]
+fn odd(bytes: &[u8], is_last: bool) -> Read<'_> {
+    let found = examine(match is_last {
+        _ if bytes.len() > LIMIT => lines::Line::TooLong,
+        true => lines::Line::Last(bytes),
+        false => lines::Line::Whole(bytes),
+    });
+    if found.is_empty() {
+        return Read::Empty;
+    }
+    let text = |found: Result<_, Problem>| found.map(|(_, text)| text);
+    Read::Odd(found.into_iter().map(text).collect())
+}
+
+/// Hands on, and follows the runs.
+struct Teller<'a> {
+    sink: &'a mut dyn Sink,
+    /// Whose turn it is.
+    next: u64,
+    runs: Runs,
+    /// Where it was read last; `None` before the first block.
+    place: Option<Place>,
+}
+
+impl<'a> Teller<'a> {
+    fn new(sink: &'a mut dyn Sink) -> Self {
+        Self {
+            sink,
+            next: 0,
+            runs: Runs::default(),
+            place: None,
+        }
+    }
+
+    fn block(&mut self, block: Block, lines: Vec<Read<'_>>) {
+        if let Some(file) = block.begins {
+            if self
+                .place
+                .as_ref()
+                .is_none_or(|place| place.log != block.log)
+            {
+                self.end_log();
+                self.sink.log(block.log);
+            }
+            self.place = Some(Place {
+                log: block.log,
+                file,
+                line: 0,
+            });
+        }
+        for read in lines {
+            self.next_line();
+            match read {
+                Read::Empty => {}
+                Read::Line(line) => self.line(&line),
+                Read::Odd(found) => found.into_iter().for_each(|found| self.odd(found)),
+            }
+        }
+        match block.end {
+            End::Sound => {}
+            End::TooLong => {
+                self.next_line();
+                self.problem(Problem::TooLong);
+            }
+            End::Failed(error) => {
+                let why = escape(&error.to_string()).to_string();
+                self.problem(Problem::Io { why });
+            }
+        }
+        self.sink.block();
+        self.next += 1;
+    }
+
+    fn next_line(&mut self) {
+        if let Some(place) = &mut self.place {
+            place.line += 1;
+        }
+    }
+
+    fn line(&mut self, line: &Line<'_>) {
+        let step = match &line.body {
+            Body::Start { boot_ns, start } => {
+                self.runs.record(line.seq, *boot_ns, Part::Start(start))
+            }
+            Body::Stop => self.runs.record(line.seq, 0.into(), Part::Stop),
+            _ => self.runs.record(line.seq, 0.into(), Part::Other),
+        };
+        if let Some(problem) = step.problem {
+            self.tell(&problem);
+        }
+        self.sink.line(line, step.continues);
+    }
+
+    fn odd(&mut self, found: Result<String, Problem>) {
+        match found {
+            Ok(text) => match Line::parse(&text) {
+                Some(line) => self.line(&line),
+                None => self.problem(Problem::Unreadable {
+                    why: "a field has an impossible value".to_owned(),
+                    version: None,
+                }),
+            },
+            Err(problem) => self.problem(problem),
+        }
+    }
+
+    fn problem(&mut self, mut problem: Problem) {
+        self.runs.problem(&mut problem);
+        self.tell(&problem);
+    }
+
+    fn tell(&mut self, problem: &Problem) {
+        if let Some(place) = &self.place {
+            self.sink.problem(place, problem);
+        }
+    }
+
+    fn end_log(&mut self) {
+        if let Some(problem) = self.runs.end() {
+            self.tell(&problem);
+        }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::{
     gather::{Gather, Wanted},
-    read::{self, Source},
+    read::{self, Log},
 };
 use crate::{
+    log::reader::tests::open,
     model::{
         attempt::{Attempt, Failure, Op, SocketId},
         episode::{Episode, Freed, FreedHow, Outcome, Segment},
@@ -186,14 +187,23 @@ pub(super) fn lines(records: &[Record]) -> String {
     String::from_utf8(out).unwrap()
 }
 
+/// Logs of one file each.
+pub(super) fn in_memory(logs: Vec<impl Into<Vec<u8>>>) -> Vec<Log> {
+    let log = |(number, log): (usize, Vec<u8>)| Log {
+        number,
+        files: vec![open(&number.to_string(), &log)],
+    };
+    logs.into_iter()
+        .map(Into::into)
+        .enumerate()
+        .map(log)
+        .collect()
+}
+
 /// What is found in logs.
 pub(super) fn gather(logs: Vec<String>, wanted: Wanted) -> Gather {
-    let sources = logs.into_iter().enumerate().map(|(index, log)| Source {
-        name: format!("log {index}"),
-        bytes: Box::new(std::io::Cursor::new(log)),
-    });
     let mut found = Gather::new(wanted);
-    read::read(sources.collect(), &mut found);
+    read::read(in_memory(logs), &mut found);
     found.finish();
     found
 }

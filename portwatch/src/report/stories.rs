@@ -97,8 +97,8 @@ pub struct Blame {
 pub struct Stories {
     longest: Top,
     retried: Top,
-    /// By host, boot and id: stories that are known from their attempts alone.
-    pending: HashMap<(Name, Name, u64), Story, RandomState>,
+    /// By run and id: stories that are known from their attempts alone.
+    pending: HashMap<(u32, u64), Story, RandomState>,
     blockers: HashMap<Blocker, Blame, RandomState>,
     /// How many there were.
     pub count: u64,
@@ -107,10 +107,10 @@ pub struct Stories {
 }
 
 impl Stories {
-    /// A failure that belongs to the story with this id.
-    pub fn failure(&mut self, host: Name, boot: Name, id: u64, failure: Story) {
+    /// A failure that belongs to the story with this id of a run.
+    pub fn failure(&mut self, run: u32, id: u64, failure: Story) {
         let room = self.pending.len() < PENDING;
-        match self.pending.get_mut(&(host, boot, id)) {
+        match self.pending.get_mut(&(run, id)) {
             Some(story) => {
                 story.attempts += 1;
                 story.first = story.first.min(failure.first);
@@ -136,15 +136,15 @@ impl Stories {
                 }
             }
             None if room => {
-                self.pending.insert((host, boot, id), failure);
+                self.pending.insert((run, id), failure);
             }
             None => self.dropped += 1,
         }
     }
 
     /// A story's own record; `None` if it is not wanted.
-    pub fn told(&mut self, host: Name, boot: Name, id: u64, story: Option<Story>) {
-        self.pending.remove(&(host, boot, id));
+    pub fn told(&mut self, run: u32, id: u64, story: Option<Story>) {
+        self.pending.remove(&(run, id));
         if let Some(story) = story {
             self.add(story);
         }

@@ -29,10 +29,10 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    pub(super) fn new(args: &FilterArgs) -> Self {
+    pub(super) fn new(args: &FilterArgs, failures: bool) -> Self {
         Self {
             ports: args.ports.clone(),
-            failures: args.failures,
+            failures,
             since: args.since,
             until: args.until,
             held: HashMap::new(),
@@ -111,6 +111,10 @@ mod tests {
     use crate::{log::Place, output::samples};
 
     fn kept(args: &FilterArgs) -> Vec<u64> {
+        chosen(args, false)
+    }
+
+    fn chosen(args: &FilterArgs, failures: bool) -> Vec<u64> {
         let records = samples::all().into_iter().map(|record| Found {
             place: Place {
                 log: 0,
@@ -121,7 +125,7 @@ mod tests {
             continues: false,
             record,
         });
-        let mut filter = Filter::new(args);
+        let mut filter = Filter::new(args, failures);
         filter.of(records).map(|found| found.record.seq).collect()
     }
 
@@ -150,12 +154,9 @@ mod tests {
 
     #[test]
     fn failures_leave_a_success_that_ends_a_story() {
-        let args = FilterArgs {
-            failures: true,
-            ..FilterArgs::default()
-        };
+        let args = FilterArgs::default();
         assert_eq!(
-            kept(&args),
+            chosen(&args, true),
             (1..=11).filter(|seq| *seq != 2).collect::<Vec<_>>()
         );
         let ended = [samples::of(samples::attempt()), samples::episode()];
@@ -169,10 +170,7 @@ mod tests {
             continues: false,
             record,
         };
-        let mut filter = Filter::new(&FilterArgs {
-            failures: true,
-            ..FilterArgs::default()
-        });
+        let mut filter = Filter::new(&args, true);
         assert_eq!(filter.of(ended.into_iter().map(found)).count(), 2);
     }
 

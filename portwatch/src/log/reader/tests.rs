@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     log::{input::Input, lines::LIMIT, logs},
+    model::number::Big,
     output::{json::to_line, samples},
 };
 
@@ -18,7 +19,6 @@ pub(crate) fn open(name: &str, bytes: &[u8]) -> Open {
         name: name.into(),
         reader: Box::new(std::io::Cursor::new(bytes.to_vec())),
         size: None,
-        packed: false,
     }
 }
 
@@ -271,7 +271,6 @@ fn a_file_that_cannot_be_read_on_ends_there() {
         name: "f0".into(),
         reader: Box::new(std::io::BufReader::new(failing)),
         size: None,
-        packed: false,
     };
     let sound = open("f1", &text(&samples::all()));
     let entries: Vec<Entry> = Reader::new(0, vec![failing, sound]).collect();

@@ -28,7 +28,7 @@ impl Gather {
             .map_or(Name::NONE, |addr| self.names.name(addr.as_str()));
         let unix = attempt.proto == Proto::Unix;
         let place = Place {
-            host: self.host.name,
+            host: self.run.host,
             proto: Space::from(attempt.proto),
             port,
             netns: attempt.netns.unwrap_or(0),
@@ -91,8 +91,7 @@ impl Gather {
                 }],
                 freed: None,
             };
-            let (host, boot) = (self.host.name, self.host.boot);
-            self.stories.failure(host, boot, id, story);
+            self.stories.failure(self.run.number, id, story);
         }
         let mark = self.mark(time, attempt, who, addr, blocker);
         let lane = &mut self.lanes[lane as usize].1;

@@ -12,7 +12,7 @@ use super::{
 
 impl Gather {
     pub(super) fn episode(&mut self, episode: &Episode<'_>) {
-        let host = self.host.name;
+        let host = self.run.host;
         let place = Place {
             host,
             proto: Space::from(episode.proto),
@@ -66,6 +66,6 @@ impl Gather {
                     .map(|freed| (freed.how, freed.time.0, self.actor(freed.owner))),
             }
         });
-        self.stories.told(host, self.host.boot, episode.id, story);
+        self.stories.told(self.run.number, episode.id, story);
     }
 }

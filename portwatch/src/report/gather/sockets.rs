@@ -33,7 +33,8 @@ enum Id {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Open {
     hold: Hold,
-    host: Name,
+    /// Number of the run that saw it.
+    run: u32,
     /// Of a `TIME_WAIT`: when its timer is due.
     due: i64,
     /// Of a connection that is known from having been in the way: when it was seen last. Nobody need tell its end.
@@ -156,7 +157,7 @@ impl Gather {
         let start = match kind {
             // When it was not seen to get the port, it had it before anything was seen. A connection that was accepted, and
             // a TIME_WAIT, may have begun at any time.
-            Kind::Listening | Kind::Bound => since.unwrap_or(self.host.started),
+            Kind::Listening | Kind::Bound => since.unwrap_or(self.run.started),
             Kind::Connection | Kind::TimeWait => since.unwrap_or(time),
         };
         let hold = Hold {
@@ -198,7 +199,7 @@ impl Gather {
             return None;
         }
         let place = Place {
-            host: self.host.name,
+            host: self.run.host,
             proto: Space::from(proto),
             port: socket.local.port,
             netns: socket.netns,
@@ -258,10 +259,9 @@ impl Gather {
             self.dropped += 1;
             return;
         }
-        let host = self.host.name;
         let open = Open {
             hold,
-            host,
+            run: self.run.number,
             due,
             seen: None,
         };
@@ -300,13 +300,13 @@ impl Gather {
         }
     }
 
-    /// Nothing more is known of the sockets of a host.
-    pub(super) fn close_all(&mut self, host: Name, time: i64, at_end: bool) {
+    /// Nothing more is known of the sockets that a run saw.
+    pub(super) fn close_all(&mut self, run: u32, time: i64, at_end: bool) {
         let ended = if at_end { End::Open } else { End::Interrupted };
         let keys: Vec<Key> = self
             .open
             .iter()
-            .filter(|(_, open)| open.host == host)
+            .filter(|(_, open)| open.run == run)
             .map(|(key, _)| *key)
             .collect();
         for key in keys {
@@ -328,12 +328,19 @@ impl Gather {
     }
 
     pub(super) fn address_of(&mut self, addr: &str, port: u16) -> Name {
-        let text = if addr.contains(':') {
-            format!("[{addr}]:{port}")
+        // Twice for each record: put together without the machinery of `format!`, in room that is there already.
+        let text = &mut self.address;
+        text.clear();
+        if addr.contains(':') {
+            text.push('[');
+            text.push_str(addr);
+            text.push(']');
         } else {
-            format!("{addr}:{port}")
-        };
-        self.names.name(&text)
+            text.push_str(addr);
+        }
+        text.push(':');
+        text.push_str(itoa::Buffer::new().format(port));
+        self.names.name(text)
     }
 }
 

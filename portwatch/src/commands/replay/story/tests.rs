@@ -19,6 +19,7 @@ fn args(format: FormatArg, color: ColorArg) -> ReplayArgs {
         recheck: false,
         filter: crate::cli::replay::FilterArgs::default(),
         every: false,
+        failures: false,
         format: Some(format),
         color,
     }
