@@ -138,6 +138,14 @@ impl Browser {
             .map(drop)
     }
 
+    /// Makes the page as large as this, whatever the window.
+    pub fn resize(&self, width: u32, height: u32) -> Result<()> {
+        let size =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        let command = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": size});
+        self.post("goog/cdp/execute", &command).map(drop)
+    }
+
     /// Has the system prefer `light` or `dark`.
     pub fn prefer(&self, scheme: &str) -> Result<()> {
         let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);

@@ -2,6 +2,7 @@
 //!
 //! Every record is what portwatch itself writes of such a thing, in full. A log of a million records is some 800 MB.
 
+mod rough;
 mod service;
 mod words;
 
@@ -17,7 +18,10 @@ use portwatch::{
     output::json,
 };
 
-use self::service::{SERVICES, Service};
+use self::{
+    rough::Rough,
+    service::{SERVICES, Service},
+};
 
 /// When these logs begin: nanoseconds since 1970.
 const BEGIN: i64 = 1_795_248_000_000_000_000;
@@ -35,6 +39,9 @@ pub struct Log {
     pub connections: u32,
     /// A name for the programs that try; the usual ones without.
     pub name: Option<&'static str>,
+    /// Not all is well with the tracing itself: records are lost, and in the middle it stops and starts again. And somebody
+    /// has the path of a unix socket.
+    pub rough: bool,
 }
 
 impl Log {
@@ -46,6 +53,7 @@ impl Log {
             copies: 1,
             connections: 6,
             name: None,
+            rough: false,
         }
     }
 
@@ -53,6 +61,7 @@ impl Log {
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let mut lines = Lines {
             out,
+            written: 0,
             seq: 0,
             buffer: Vec::new(),
         };
@@ -67,13 +76,22 @@ impl Log {
             .map(|(index, service)| Reverse((service.next_time(), index)))
             .collect();
         let mut last = BEGIN;
-        while lines.seq + 1 < self.records {
+        let mut rough = self.rough.then(|| Rough::new(self.records));
+        while lines.written + 1 < self.records {
             let Some(Reverse((time, index))) = next.pop() else {
                 break;
             };
             let body = services[index].next();
-            lines.write(time, body)?;
-            last = time;
+            let is_seen = match &mut rough {
+                Some(rough) => rough.is_seen(lines.written, time, &mut |time, body| {
+                    lines.write(time, body)
+                })?,
+                None => true,
+            };
+            if is_seen {
+                lines.write(time, body)?;
+                last = time;
+            }
             next.push(Reverse((services[index].next_time(), index)));
         }
         lines.write(last, Body::Stop(words::stop(self.records)))
@@ -82,13 +100,20 @@ impl Log {
 
 struct Lines<'a, W> {
     out: &'a mut W,
+    written: u64,
+    /// Of each run anew.
     seq: u64,
     buffer: Vec<u8>,
 }
 
 impl<W: Write> Lines<'_, W> {
     fn write(&mut self, time: i64, body: Body) -> io::Result<()> {
-        self.seq += 1;
+        self.written += 1;
+        self.seq = if matches!(body, Body::Start(_)) {
+            1
+        } else {
+            self.seq + 1
+        };
         let record = Record {
             seq: self.seq,
             time: text(time),

@@ -347,6 +347,142 @@ fn a_hundred_thousand_events_can_be_used() {
     page.is_quiet();
 }
 
+/// The same blockers as in the summary, each with those that it blocked; and links in the picture.
+#[test]
+fn who_blocked_whom_comes_first() {
+    let Some(page) = page(Log::of(400)) else {
+        return;
+    };
+    let shown = page.run(
+        "return [...document.querySelectorAll('.pair')].map(pair => [pair.querySelector('.holder b').textContent, Number(pair.querySelector('.arrow b').textContent), pair.querySelector('.tried b').textContent])",
+    );
+    let rows = page.summary["worst_blockers"].as_array().unwrap();
+    let blocked = |comm: &Value| match comm.as_str().unwrap() {
+        "java" => "node",
+        "apache2" => "nginx",
+        "celery" => "gunicorn",
+        itself => itself.to_owned().leak(),
+    };
+    let expected: Vec<Value> = rows
+        .iter()
+        .take(4)
+        .map(|row| json!([row["comm"], row["failures"], blocked(&row["comm"])]))
+        .collect();
+    assert_eq!(expected.len(), 4);
+    assert_eq!(shown, Value::from(expected));
+    assert!(
+        page.drawn()[3] > 3,
+        "bands from attempts to what was in their way"
+    );
+    page.run("document.querySelector('.pair').click()");
+    page.until("document.getElementById('found').textContent");
+    page.is_quiet();
+}
+
+#[test]
+fn what_is_not_known_is_not_silence() {
+    let log = Log {
+        rough: true,
+        ..Log::of(600)
+    };
+    let Some(page) = page(log) else { return };
+    for name in ["lost", "untraced"] {
+        assert_eq!(
+            page.run(&format!(
+                "return document.getElementById('legend-{name}').hidden"
+            )),
+            false
+        );
+    }
+    assert!(
+        page.pixels("void") > 5000,
+        "the time between the runs is grey"
+    );
+    let notes = page.text("#notes");
+    assert!(notes.matches("Lost: ").count() == 2, "{notes}");
+    assert!(page.text("#tiles").contains("in 2 runs"));
+    // Where the pause and the first gap are, between the rows of the first lane and as the page itself draws them.
+    let places = page.run(
+        "const { sessions, gaps, to } = JSON.parse(document.getElementById('data').textContent);
+         const box = document.getElementById('lanes').getBoundingClientRect();
+         // The pause is drawn shorter than it was.
+         const pause = sessions[1][1] - sessions[0][2], traced = to - pause, short = Math.min(traced * .08, pause);
+         const whole = traced + short, margin = Math.max(whole * .015, .5);
+         const x = time => Math.round(box.left + (time + margin) / (whole + 2 * margin) * box.width);
+         return [x(sessions[0][2] + short / 2), x((gaps[0][2] + gaps[0][3]) / 2), Math.round(box.top + 4)]",
+    );
+    let at = |index: usize| places[index].as_i64().unwrap();
+    for (x, words) in [(at(0), "Not traced"), (at(1), "Records lost")] {
+        page.browser.point(x, at(2), false).unwrap();
+        page.until(&format!(
+            "document.querySelector('#tip b')?.textContent === '{words}'"
+        ));
+    }
+    // An address of the unix family has a lane, too.
+    page.press("/");
+    page.press("control.sock");
+    page.until("document.querySelectorAll('.lane').length === 1");
+    assert!(page.text(".lane .port span").ends_with("control.sock"));
+    page.press(ENTER);
+    page.until("document.getElementById('said').textContent.includes('appd[700]')");
+    page.is_quiet();
+}
+
+#[test]
+fn a_whole_log_has_no_gaps() {
+    let Some(page) = page(Log::of(300)) else {
+        return;
+    };
+    assert_eq!(
+        page.run("return document.getElementById('legend-lost').hidden"),
+        true
+    );
+    assert_eq!(page.text("#notes"), "");
+    page.is_quiet();
+}
+
+/// Words are told from what is behind them: 4.5 to 1, as WCAG has it.
+#[test]
+fn words_can_be_read() {
+    let Some(page) = page(Log::of(400)) else {
+        return;
+    };
+    for scheme in ["light", "dark"] {
+        page.browser.prefer(scheme).unwrap();
+        page.until(&format!(
+            "document.documentElement.dataset.theme === '{scheme}'"
+        ));
+        page.press(ARROW_RIGHT);
+        page.press(ENTER);
+        page.until("!document.getElementById('details').hidden");
+        assert_eq!(
+            page.run(include_str!("report_page/contrast.js")),
+            json!([]),
+            "{scheme}"
+        );
+        page.press(ESCAPE);
+    }
+}
+
+#[test]
+fn it_fits_a_narrow_window_and_paper() {
+    let Some(page) = page(Log::of(400)) else {
+        return;
+    };
+    page.browser.resize(480, 800).unwrap();
+    page.until("innerWidth === 480");
+    page.until("document.documentElement.scrollWidth <= innerWidth");
+    page.browser.resize(800, 600).unwrap();
+    page.until("innerWidth === 800");
+    let hidden = "const stage = document.getElementById('stage'); return stage.scrollHeight - stage.clientHeight";
+    assert!(page.run(hidden).as_i64().unwrap() > 0, "lanes are scrolled");
+    page.run("dispatchEvent(new Event('beforeprint'))");
+    assert_eq!(page.run(hidden), 0);
+    page.run("dispatchEvent(new Event('afterprint'))");
+    assert!(page.run(hidden).as_i64().unwrap() > 0);
+    page.is_quiet();
+}
+
 #[test]
 fn the_page_is_not_written_over() {
     let directory = tempfile::tempdir().unwrap();

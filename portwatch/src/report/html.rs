@@ -4,11 +4,11 @@
 //! do not run, with `<` spelt as an escape, so nothing can end the block; and the policy in the page allows exactly the
 //! script and the style that are in it, by their hashes.
 
-mod base64;
 mod data;
 
 use std::io::{self, Write};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
 use self::data::Data;
@@ -18,11 +18,15 @@ use crate::output::escape::escape;
 const PAGE: &str = include_str!("html/page.html");
 const STYLE: &str = include_str!("html/style.css");
 /// In this order: the last one begins the work.
-const SCRIPTS: [&str; 5] = [
+const SCRIPTS: [&str; 9] = [
+    include_str!("html/breaks.js"),
     include_str!("html/data.js"),
     include_str!("html/time.js"),
     include_str!("html/draw.js"),
-    include_str!("html/panels.js"),
+    include_str!("html/bars.js"),
+    include_str!("html/tries.js"),
+    include_str!("html/lists.js"),
+    include_str!("html/tips.js"),
     include_str!("html/main.js"),
 ];
 
@@ -35,8 +39,8 @@ pub fn write(found: &Gather, out: &mut dyn Write) -> io::Result<()> {
     let script = format!("'use strict';(()=>{{\n{}}})();\n", SCRIPTS.concat());
     let policy = format!(
         "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'",
-        base64::encode(&Sha256::digest(&script)),
-        base64::encode(&Sha256::digest(STYLE)),
+        STANDARD.encode(Sha256::digest(&script)),
+        STANDARD.encode(Sha256::digest(STYLE)),
     );
     let data = Data::new(found);
     let mut rest = PAGE;

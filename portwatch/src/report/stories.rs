@@ -28,6 +28,8 @@ const BLOCKERS: usize = 1 << 14;
 const SPELLS: usize = 64;
 /// Ports of a blocker that are named.
 const PORTS: usize = 8;
+/// Those that it blocked, too.
+const WHOM: usize = 8;
 
 /// A story of failures.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +71,8 @@ pub struct Spell {
     pub attempts: u64,
 }
 
-/// Who blocks: its name, its unit and its container, whatever its process id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Who blocks or is blocked: its name, its unit and its container, whatever its process id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "named after the fields of `model::process`")]
 pub struct Blocker {
     pub host: Name,
@@ -90,6 +92,8 @@ pub struct Blame {
     pub ports: Vec<u16>,
     /// There are more.
     pub more_ports: bool,
+    /// Whose attempts failed, and how many; at most eight, the first that came.
+    pub whom: Vec<(Blocker, u64)>,
 }
 
 /// All of them.
@@ -158,8 +162,8 @@ impl Stories {
         self.longest.add(ms, KEPT, self.count, || story);
     }
 
-    /// Blames `blocker` for failures on `port`, or for time.
-    pub fn blame(&mut self, blocker: Blocker, port: u16, failures: u64, ms: u64) {
+    /// Blames `blocker` for a failure of `whom` on `port`, or for time.
+    pub fn blame(&mut self, blocker: Blocker, port: u16, whom: Option<Blocker>, ms: u64) {
         let room = self.blockers.len() < BLOCKERS;
         let blame = match self.blockers.get_mut(&blocker) {
             Some(blame) => blame,
@@ -169,8 +173,16 @@ impl Stories {
                 return;
             }
         };
-        blame.failures += failures;
         blame.ms += ms;
+        if let Some(whom) = whom {
+            blame.failures += 1;
+            let room = blame.whom.len() < WHOM;
+            match blame.whom.iter_mut().find(|(key, _)| *key == whom) {
+                Some((_, failures)) => *failures += 1,
+                None if room => blame.whom.push((whom, 1)),
+                None => {}
+            }
+        }
         if port != 0 && !blame.ports.contains(&port) {
             if blame.ports.len() < PORTS {
                 blame.ports.push(port);

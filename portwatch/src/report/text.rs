@@ -1,6 +1,7 @@
 //! A report on a terminal: tables, episodes in order, and a picture of each troubled port.
 
 mod picture;
+mod scale;
 
 use std::io::{self, Write};
 
@@ -254,7 +255,8 @@ impl Page<'_> {
         match row.outcome {
             Some("bound") => writeln!(self.out, ", {ok}then it got it{ok:#}")?,
             Some("gave_up") => writeln!(self.out, ", {bad}it gave up{bad:#}")?,
-            _ => writeln!(self.out, ", not over when the log ends")?,
+            Some("open") => writeln!(self.out, ", not over when tracing ended")?,
+            _ => writeln!(self.out, ", its end is not in the log")?,
         }
         if in_order {
             for (who, ms) in words.by.iter().take(8) {

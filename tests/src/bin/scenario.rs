@@ -68,6 +68,9 @@ enum Command {
         /// Connections of a service between two starts
         #[arg(long, default_value_t = 6)]
         connections: u32,
+        /// With records lost, a pause of the tracing, and a unix address
+        #[arg(long)]
+        rough: bool,
     },
     /// Measure what reading a log costs
     BenchLog(bench::log::LogArgs),
@@ -203,11 +206,8 @@ fn main() -> Result<ExitCode> {
             records,
             copies,
             connections,
-        } => write_story(&story::Log {
-            copies,
-            connections,
-            ..story::Log::of(records)
-        })?,
+            rough,
+        } => write_story(records, copies, connections, rough)?,
         Command::Load {
             free,
             taken,
@@ -271,7 +271,13 @@ fn play_many(verifier: &Verifier, plays: usize, seed: Option<u64>) -> Result<()>
     stress::judge(&report)
 }
 
-fn write_story(log: &story::Log) -> Result<()> {
+fn write_story(records: u64, copies: u16, connections: u32, rough: bool) -> Result<()> {
+    let log = story::Log {
+        copies,
+        connections,
+        rough,
+        ..story::Log::of(records)
+    };
     let mut out = BufWriter::with_capacity(1 << 20, stdout().lock());
     log.write(&mut out)?;
     Ok(out.flush()?)

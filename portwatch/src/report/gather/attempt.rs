@@ -70,7 +70,8 @@ impl Gather {
         let blocker =
             primary(attempt).map(|blocker| (Kind::of(blocker.state), self.owner(blocker)));
         if let Some(blamed) = blocker.and_then(|(_, owner)| self.blocker(owner)) {
-            self.stories.blame(blamed, port, 1, 0);
+            let whom = self.blocker(who).unwrap_or_default();
+            self.stories.blame(blamed, port, Some(whom), 0);
         }
         if let (true, Some(id)) = (failed, attempt.episode) {
             let story = Story {

@@ -9,16 +9,22 @@ use super::{
     },
     Gather,
 };
+use crate::model::socket::Proto;
 
 impl Gather {
     pub(super) fn episode(&mut self, episode: &Episode<'_>) {
         let host = self.run.host;
+        let addr = episode
+            .addr
+            .as_ref()
+            .map_or(Name::NONE, |addr| self.names.name(addr.as_str()));
+        let unix = episode.proto == Proto::Unix;
         let place = Place {
             host,
             proto: Space::from(episode.proto),
             port: episode.port.unwrap_or(0),
             netns: episode.netns.unwrap_or(0),
-            path: Name::NONE,
+            path: if unix { addr } else { Name::NONE },
         };
         let since = self.wanted.since.unwrap_or(i64::MIN);
         let until = self.wanted.until.unwrap_or(i64::MAX);
@@ -32,15 +38,11 @@ impl Gather {
             && episode.last >= since
             && episode.first <= until;
         let story = wanted.then(|| {
-            let addr = episode
-                .addr
-                .as_ref()
-                .map_or(Name::NONE, |addr| self.names.name(addr.as_str()));
             let mut by = Vec::new();
             for spell in &episode.by {
                 let who = self.actor(spell.owner);
                 if let Some(blocker) = self.blocker(who) {
-                    self.stories.blame(blocker, place.port, 0, spell.ms);
+                    self.stories.blame(blocker, place.port, None, spell.ms);
                 }
                 by.push(Spell {
                     cause: spell.cause,

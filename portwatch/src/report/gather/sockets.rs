@@ -1,5 +1,7 @@
 //! Who has a port from when to when, put together from what begins and ends it.
 
+mod known;
+
 use super::{
     super::{
         lane::{End, Hold, Kind, Place, Space},
@@ -71,7 +73,8 @@ impl Gather {
                     } else {
                         Kind::Bound
                     };
-                    self.keep(lane, Hold { kind, ..hold }.over(socket.since, time));
+                    let first = self.first_known(socket.owner, time);
+                    self.keep(lane, Hold { kind, ..hold }.over(socket.since, first, time));
                 }
             }
         }
@@ -95,14 +98,13 @@ impl Gather {
                 if let Some(open) = self.open.get_mut(&key) {
                     open.due = due;
                 } else {
-                    self.begin(
-                        key,
-                        Hold {
-                            begun: false,
-                            ..hold
-                        },
-                        due,
-                    );
+                    let start = self.first_known(socket.owner, time);
+                    let hold = Hold {
+                        start,
+                        begun: false,
+                        ..hold
+                    };
+                    self.begin(key, hold, due);
                 }
             }
             time_wait::Action::Leave if self.open.contains_key(&key) => {
@@ -110,7 +112,8 @@ impl Gather {
             }
             time_wait::Action::Leave => {
                 let since = lasted_ms.map(|ms| time - (after(time, ms) - time));
-                self.keep(lane, hold.over(since, time));
+                let first = self.first_known(socket.owner, time);
+                self.keep(lane, hold.over(since, first, time));
             }
         }
     }
@@ -154,12 +157,7 @@ impl Gather {
             None => i64::MAX,
         };
         let since = blocker.since.map(|since| since.0);
-        let start = match kind {
-            // When it was not seen to get the port, it had it before anything was seen. A connection that was accepted, and
-            // a TIME_WAIT, may have begun at any time.
-            Kind::Listening | Kind::Bound => since.unwrap_or(self.run.started),
-            Kind::Connection | Kind::TimeWait => since.unwrap_or(time),
-        };
+        let start = since.unwrap_or_else(|| self.first_known(blocker.owner, time));
         let hold = Hold {
             kind,
             start: start.min(time),
@@ -231,25 +229,6 @@ impl Gather {
             busy: 0,
         };
         Some((lane, key, hold))
-    }
-
-    /// What is open of a socket. The kernel gives it a cookie when somebody first asks for one: until then it goes by its
-    /// addresses and its process, which may have it more than once.
-    fn known(&self, key: Key, local: Name, remote: Name, who: Actor) -> Option<Key> {
-        if self.open.contains_key(&key) {
-            return Some(key);
-        }
-        let by_addresses = Key {
-            id: Id::Addresses(local, remote),
-            ..key
-        };
-        let open = self.open.get(&by_addresses)?;
-        let pid = |who| self.names.process(who).map(|process| process.pid);
-        let same = match (pid(open.hold.who), pid(who)) {
-            (Some(known), Some(named)) => known == named,
-            _ => true,
-        };
-        same.then_some(by_addresses)
     }
 
     fn begin(&mut self, key: Key, hold: Hold, due: i64) {
@@ -345,9 +324,9 @@ impl Gather {
 }
 
 impl Hold {
-    /// The same, until `end`, as far back as it is known.
-    fn over(self, since: Option<i64>, end: i64) -> Self {
-        let start = since.unwrap_or(end).min(end);
+    /// The same, until `end`, from its beginning; where that is not known, from when it is known first.
+    fn over(self, since: Option<i64>, first_known: i64, end: i64) -> Self {
+        let start = since.unwrap_or(first_known).min(end);
         Self {
             start,
             end,

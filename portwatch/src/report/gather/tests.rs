@@ -160,7 +160,8 @@ fn a_connection_in_the_way_is_known_until_it_was_seen_last() {
     let holds = &found.lanes[0].1.holds;
     let told: Vec<_> = holds.iter().map(|hold| (hold.begun, hold.ended)).collect();
     assert_eq!(told, [(false, End::Interrupted); 2]);
-    let known = [(Kind::Connection, 20, 30), (Kind::Connection, 50, 60)];
+    // Its owner was found when tracing began.
+    let known = [(Kind::Connection, 0, 30), (Kind::Connection, 50, 60)];
     assert_eq!(self::holds(&found), known);
 }
 

@@ -1,13 +1,14 @@
 // The data, unpacked: names, and per lane columns with what is drawn of them.
 
-const $ = id => document.getElementById(id);
-const data = JSON.parse($('data').textContent);
 const KINDS = ['listening', 'bound', 'connections', 'TIME_WAIT'];
 const ONE = ['the listening socket', 'the bound socket', 'the connection', 'the TIME_WAIT'];
 const OPS = ['bind()', 'listen()', 'listen() without bind()'];
 
 const text = index => data.strings[index] || '';
 const causeOf = index => data.causes[index] || 'no verdict';
+
+/** A process's name and what it belongs to, without a pid. */
+const named = (comm, home) => [text(comm) || 'a process without a name', text(home)].filter(part => part).join(' ');
 
 function who(index, long) {
   const [pid, comm, , , unit, container] = data.actors[index];
@@ -19,6 +20,20 @@ function who(index, long) {
 
 const several = new Set(data.lanes.map(lane => lane.host)).size > 1;
 const spaces = new Set(data.lanes.map(lane => lane.netns).filter(netns => netns)).size > 1;
+
+/** What was known when, of a host: times of tracing, times outside of them, and gaps within them. */
+function known(host) {
+  known.hosts ||= new Map();
+  if (!known.hosts.has(host)) {
+    const runs = data.sessions.filter(run => run[0] === host).sort((a, b) => a[1] - b[1]);
+    const outside = [];
+    let end = -Infinity;
+    for (const [, from, to] of runs) { if (from > end) outside.push([end, from]); end = Math.max(end, to); }
+    if (runs.length) outside.push([end, Infinity]);
+    known.hosts.set(host, { runs, outside, gaps: data.gaps.filter(gap => gap[0] === host).map(([, kind, from, to, count]) => ({ kind: text(kind), from, to, count })) });
+  }
+  return known.hosts.get(host);
+}
 
 /** The port as people call it. */
 function portName(lane) {
@@ -59,7 +74,7 @@ function layOut(lane) {
     const row = { name, kinds, y, height, of };
     row.starts = Float64Array.from(of, i => start[i]);
     row.ends = Float64Array.from(of, i => end[i]);
-    row.weights = Float64Array.from(of, i => count[i] > 1 ? Math.max(busy[i] / Math.max(end[i] - start[i], 1e-3), .2) : 1);
+    row.weights = Float64Array.from(of, i => count[i] > 1 ? Math.max(busy[i] / Math.max(lasting(start[i], end[i]), 1e-3), .2) : 1);
     row.longest = row.starts.reduce((most, from, i) => Math.max(most, row.ends[i] - from), 0);
     row.most = mostAtOnce(row.starts, row.ends, row.weights);
     lane.rows.push(row);
@@ -69,7 +84,9 @@ function layOut(lane) {
   add('connections', [2], CROWD_ROW);
   add('TIME_WAIT', [3], CROWD_ROW);
   lane.tries = y;
-  lane.height = Math.max(y + TRY_ROW + PAD - 2, 56);
+  lane.height = Math.max(y + TRY_ROW + PAD - 2, 76);
+  if (!lane.rows.length) lane.tries = (lane.height - TRY_ROW) / 2;
+  lane.stories = [];
   lane.all = [];
   for (let i = 0; i < lane.marks.time.length; i++) lane.all.push(i);
   lane.events = lane.all;
@@ -77,6 +94,43 @@ function layOut(lane) {
 }
 
 data.lanes.forEach(layOut);
+for (const story of data.stories) if (data.lanes[story.lane]) data.lanes[story.lane].stories.push(story);
+
+/** Of each failure the hold that it ran into, of each hold how many did, and spells: failures in a row that ran into the same. */
+function ways(lane) {
+  if (lane.ways) return lane.ways;
+  const { marks, holds } = lane, of = new Map();
+  const key = (kind, who) => kind * 2 ** 32 + who;
+  holds.start.forEach((_, i) => { const name = key(holds.kind[i], holds.who[i]); of.has(name) ? of.get(name).push(i) : of.set(name, [i]); });
+  const found = { hold: new Int32Array(marks.time.length).fill(-1), blocked: new Uint32Array(holds.start.length), spells: [] };
+  let spell = null;
+  for (let m = 0; m < marks.time.length; m++) {
+    const kind = marks.kind[m], time = marks.time[m];
+    if (!marks.failed[m] || kind > 3) { spell = null; continue; }
+    const list = of.get(key(kind, marks.blocker[m])) || [], there = [];
+    // Of several sockets of the same process nothing tells which one it was. More than the latest are not looked through.
+    const after = lower(list, 0, i => holds.start[i] > time);
+    for (let n = after - 1; n >= 0 && n >= after - 64; n--) if (holds.end[list[n]] >= time) there.push(list[n]);
+    const hold = there.length === 1 ? there[0] : -1;
+    found.hold[m] = hold;
+    if (hold >= 0) found.blocked[hold] += marks.count[m];
+    if (!spell || spell.kind !== kind || spell.who !== marks.blocker[m] || spell.hold !== hold && kind < 2) found.spells.push(spell = { kind, who: marks.blocker[m], hold, first: time, last: time, count: 0 });
+    spell.last = Math.max(spell.last, marks.last[m]);
+    spell.count += marks.count[m];
+  }
+  found.firsts = Float64Array.from(found.spells, spell => spell.first);
+  found.longest = found.spells.reduce((most, spell) => Math.max(most, spell.last - spell.first), 0);
+  return lane.ways = found;
+}
+
+/** The story that a failure is part of, if that can be told. */
+function storyOf(lane, m) {
+  const { marks } = lane, time = marks.time[m];
+  if (!marks.failed[m] || !marks.who[m]) return null;
+  const comm = data.actors[marks.who[m]][1];
+  const there = lane.stories.filter(story => story.first - .001 <= time && time <= story.last + .001 && story.addr === marks.addr[m] && data.actors[story.who][1] === comm);
+  return there.length === 1 ? there[0] : null;
+}
 
 /** What the picture shows at the moment. */
 const view = {
@@ -91,12 +145,12 @@ const view = {
   view.to = view.most;
 }
 
-/** First index whose value is not less. */
-function lower(values, value) {
+/** First index whose value is not less; or the first that `is` true of, as of all that follow. */
+function lower(values, value, is) {
   let low = 0, high = values.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (values[middle] < value) low = middle + 1; else high = middle;
+    if (is ? !is(values[middle]) : values[middle] < value) low = middle + 1; else high = middle;
   }
   return low;
 }

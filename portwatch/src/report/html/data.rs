@@ -5,22 +5,29 @@
     reason = "a picture has a thousand columns: microseconds of a century are exact enough"
 )]
 
+mod columns;
+
 use std::{
+    cmp::Reverse,
     collections::HashMap,
     io::{self, Write},
 };
 
 use serde::Serialize;
 
+use self::columns::{Clock, Holds, Marks, Used};
 use super::super::{
     gather::Gather,
-    lane::{self, Hold, Lane, Mark, Place},
-    names::{Actor, Name},
-    stories::Story,
+    lane::{self, Lane, Place},
+    names::Name,
+    stories::{Blame, Blocker, Story},
     words,
 };
 use crate::{
-    model::{episode::Outcome, verdict::Cause},
+    model::{
+        episode::{FreedHow, Outcome},
+        verdict::Cause,
+    },
     output::escape::escape,
 };
 
@@ -52,8 +59,10 @@ pub(super) struct Data {
     by_cause: Vec<(usize, u64)>,
     blockers: Vec<BlockerRow>,
     lanes: Vec<LaneData>,
-    sessions: Vec<(u32, f64, f64)>,
-    gaps: Vec<(u32, f64, f64, u64)>,
+    /// Times of tracing: host, first and last record, whether it was stopped.
+    sessions: Vec<(u32, f64, f64, bool)>,
+    /// What is missing: host, kind, not before, not after, how many.
+    gaps: Vec<(u32, u32, f64, f64, u64)>,
     stories: Vec<StoryData>,
     strings: Vec<String>,
     actors: Vec<[u32; 7]>,
@@ -61,12 +70,14 @@ pub(super) struct Data {
 
 #[derive(Serialize)]
 struct BlockerRow {
-    name: String,
     comm: u32,
+    home: u32,
     failures: u64,
     ms: u64,
     ports: Vec<u16>,
     more: bool,
+    /// Whose attempts failed, what they belong to, and how many.
+    whom: Vec<(u32, u32, u64)>,
 }
 
 #[derive(Serialize)]
@@ -81,6 +92,8 @@ struct StoryData {
     attempts: u64,
     outcome: &'static str,
     by: Vec<(usize, u32, u64)>,
+    /// What made the address free, when, and whose it was.
+    freed: Option<(FreedHow, f64, u32)>,
 }
 
 #[derive(Default, Serialize)]
@@ -98,102 +111,13 @@ struct LaneData {
     marks: Marks,
 }
 
-/// Columns of [`Hold`].
-#[derive(Default, Serialize)]
-struct Holds {
-    kind: Vec<u8>,
-    start: Vec<f64>,
-    end: Vec<f64>,
-    begun: Vec<u8>,
-    ended: Vec<u8>,
-    who: Vec<u32>,
-    local: Vec<u32>,
-    remote: Vec<u32>,
-    count: Vec<u32>,
-    busy: Vec<f64>,
-}
-
-/// Columns of [`Mark`].
-#[derive(Default, Serialize)]
-struct Marks {
-    time: Vec<f64>,
-    last: Vec<f64>,
-    failed: Vec<u8>,
-    op: Vec<u8>,
-    result: Vec<u32>,
-    cause: Vec<usize>,
-    who: Vec<u32>,
-    addr: Vec<u32>,
-    /// 4 for none.
-    kind: Vec<u8>,
-    blocker: Vec<u32>,
-    summary: Vec<u32>,
-    because: Vec<u32>,
-    remedies: Vec<u32>,
-    count: Vec<u32>,
-}
-
-/// Gives numbers to the strings and processes that the page uses.
-struct Used<'a> {
-    found: &'a Gather,
-    strings: Vec<String>,
-    string_index: HashMap<Name, u32>,
-    actors: Vec<[u32; 7]>,
-    actor_index: HashMap<Actor, u32>,
-}
-
-impl Used<'_> {
-    fn string(&mut self, name: Name) -> u32 {
-        if name == Name::NONE {
-            return 0;
-        }
-        let strings = &mut self.strings;
-        *self.string_index.entry(name).or_insert_with(|| {
-            // Lines of remedies stay lines; nothing else of a name may move what is around it.
-            let lines = self.found.names.text(name).split('\n');
-            let lines: Vec<_> = lines.map(|line| escape(line).to_string()).collect();
-            strings.push(lines.join("\n"));
-            strings.len() as u32 - 1
-        })
-    }
-
-    /// A name on one line.
-    fn actor(&mut self, actor: Actor) -> u32 {
-        let Some(process) = self.found.names.process(actor).copied() else {
-            return 0;
-        };
-        if let Some(&number) = self.actor_index.get(&actor) {
-            return number;
-        }
-        let row = [
-            process.pid,
-            self.string(process.comm),
-            self.string(process.exe),
-            self.string(process.user),
-            self.string(process.unit),
-            self.string(process.container),
-            self.string(process.host),
-        ];
-        self.actors.push(row);
-        let number = self.actors.len() as u32 - 1;
-        self.actor_index.insert(actor, number);
-        number
-    }
-}
-
 impl Data {
     pub(super) fn new(found: &Gather) -> Self {
         let (first, last) = found.span.unwrap_or_default();
         // Whole milliseconds, so that the sum is exact.
         let t0 = first.div_euclid(1_000_000);
         let clock = Clock { t0 };
-        let mut used = Used {
-            found,
-            strings: vec![String::new()],
-            string_index: HashMap::new(),
-            actors: vec![[0; 7]],
-            actor_index: HashMap::new(),
-        };
+        let mut used = Used::new(found);
         let worth = |lane: &Lane| lane.failures > 0 || lane.items() > 0;
         let all: Vec<&(Place, Lane)> = found.lanes.iter().filter(|(_, lane)| worth(lane)).collect();
         let shown = &all[..all.len().min(LANES)];
@@ -214,18 +138,7 @@ impl Data {
             .collect();
         let blockers = found.stories.worst_blockers().into_iter().take(ROWS);
         let blockers = blockers
-            .map(|(key, blame)| {
-                let mut ports = blame.ports.clone();
-                ports.sort_unstable();
-                BlockerRow {
-                    name: words::blocker(found, &key),
-                    comm: used.string(key.comm),
-                    failures: blame.failures,
-                    ms: blame.ms,
-                    ports,
-                    more: blame.more_ports,
-                }
-            })
+            .map(|(key, blame)| blocker_row(&mut used, key, blame))
             .collect();
         let mut hosts: Vec<String> = Vec::new();
         for session in &found.sessions {
@@ -242,6 +155,7 @@ impl Data {
                     used.string(session.host),
                     clock.ms(session.start),
                     clock.ms(session.end),
+                    session.stopped,
                 )
             })
             .collect();
@@ -250,6 +164,7 @@ impl Data {
             .iter()
             .map(|gap| {
                 (
+                    used.string(gap.host),
                     used.string(gap.kind),
                     clock.ms(gap.from),
                     clock.ms(gap.to),
@@ -319,18 +234,6 @@ impl Write for Inert<'_> {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Clock {
-    t0: i64,
-}
-
-impl Clock {
-    /// Milliseconds since `t0`, to the microsecond.
-    fn ms(self, ns: i64) -> f64 {
-        (i128::from(ns) - i128::from(self.t0) * 1_000_000) as f64 / 1e6
-    }
-}
-
 fn lane_data(used: &mut Used<'_>, clock: Clock, place: &Place, lane: &Lane) -> LaneData {
     let mut data = LaneData {
         proto: place.proto.as_str(),
@@ -353,39 +256,31 @@ fn lane_data(used: &mut Used<'_>, clock: Clock, place: &Place, lane: &Lane) -> L
     data
 }
 
-impl Holds {
-    fn push(&mut self, used: &mut Used<'_>, clock: Clock, hold: &Hold) {
-        self.kind.push(hold.kind as u8);
-        self.start.push(clock.ms(hold.start));
-        self.end.push(clock.ms(hold.end));
-        self.begun.push(hold.begun.into());
-        self.ended.push(hold.ended as u8);
-        self.who.push(used.actor(hold.who));
-        self.local.push(used.string(hold.local));
-        self.remote.push(used.string(hold.remote));
-        self.count.push(hold.count);
-        self.busy.push(hold.busy as f64 / 1e6);
+fn blocker_row(used: &mut Used<'_>, key: Blocker, blame: &Blame) -> BlockerRow {
+    let mut ports = blame.ports.clone();
+    ports.sort_unstable();
+    let mut whom = blame.whom.clone();
+    whom.sort_by_key(|(key, failures)| (Reverse(*failures), *key));
+    BlockerRow {
+        comm: used.string(key.comm),
+        home: used.string(home(key)),
+        failures: blame.failures,
+        ms: blame.ms,
+        ports,
+        more: blame.more_ports,
+        whom: whom
+            .into_iter()
+            .map(|(key, failures)| (used.string(key.comm), used.string(home(key)), failures))
+            .collect(),
     }
 }
 
-impl Marks {
-    fn push(&mut self, used: &mut Used<'_>, clock: Clock, mark: &Mark) {
-        self.time.push(clock.ms(mark.time));
-        self.last.push(clock.ms(mark.last));
-        self.failed.push(mark.failed.into());
-        self.op.push(mark.op as u8);
-        self.result.push(used.string(mark.result));
-        self.cause.push(lane::number(mark.cause));
-        self.who.push(used.actor(mark.who));
-        self.addr.push(used.string(mark.addr));
-        self.kind
-            .push(mark.blocker.map_or(4, |(kind, _)| kind as u8));
-        self.blocker
-            .push(mark.blocker.map_or(0, |(_, who)| used.actor(who)));
-        self.summary.push(used.string(mark.summary));
-        self.because.push(used.string(mark.because));
-        self.remedies.push(used.string(mark.remedies));
-        self.count.push(mark.count);
+/// What a process belongs to: its container, else its unit.
+fn home(key: Blocker) -> Name {
+    if key.container == Name::NONE {
+        key.unit
+    } else {
+        key.container
     }
 }
 
@@ -413,5 +308,8 @@ fn story_data(
             .iter()
             .map(|spell| (lane::number(spell.cause), used.actor(spell.who), spell.ms))
             .collect(),
+        freed: story
+            .freed
+            .map(|(how, time, who)| (how, clock.ms(time), used.actor(who))),
     }
 }

@@ -5,14 +5,16 @@ const stage = $('stage'), lanes = $('lanes'), tip = $('tip'), details = $('detai
 let due = 0;
 /** Draws before the next frame, however often it is asked for. */
 function draw() {
-  due ||= requestAnimationFrame(() => {
-    due = 0;
-    drawLanes();
-    drawAxis();
-    drawOverview();
-    showLabels();
-    document.documentElement.dataset.drawn = `${drawn.lanes} ${drawn.marks} ${drawn.holds}`;
-  });
+  due ||= requestAnimationFrame(drawNow);
+}
+
+function drawNow() {
+  due = 0;
+  drawLanes();
+  drawAxis();
+  drawOverview();
+  showLabels();
+  document.documentElement.dataset.drawn = `${drawn.lanes} ${drawn.marks} ${drawn.holds} ${drawn.links} ${drawn.gaps}`;
 }
 
 function show(from, to) {
@@ -24,8 +26,15 @@ function show(from, to) {
   draw();
 }
 
-function zoom(factor, x = view.width / 2) {
+/** Where keys and buttons zoom: at the attempt that is chosen, if it is in view. */
+function middle() {
+  const x = view.lane && view.mark !== null ? xOf(view.lane.marks.time[view.mark]) : -1;
+  return x >= 0 && x <= view.width ? x : view.width / 2;
+}
+
+function zoom(factor, x = middle()) {
   const at = timeOf(x);
+  showTip(null);
   show(at - (at - view.from) * factor, at + (view.to - at) * factor);
 }
 
@@ -36,6 +45,8 @@ function rearrange() {
   arrange();
   $('tall').style.height = `${view.total}px`;
   stage.style.height = `${Math.min(Math.max(view.total, 160), Math.max(innerHeight * .72, 260))}px`;
+  // The ruler ends where the lanes do, beside a scroll bar.
+  $('ruler').style.paddingRight = `${stage.offsetWidth - stage.clientWidth}px`;
   const empty = $('empty');
   empty.hidden = view.lanes.length > 0;
   if (!empty.hidden) {
@@ -100,7 +111,9 @@ function leap(by) {
   const lane = view.lanes[Math.min(Math.max(at, 0), view.lanes.length - 1)];
   if (!lane) return;
   const time = view.lane && view.mark !== null ? view.lane.marks.time[view.mark] : view.from;
-  const near = lane.events.reduce((best, i) => best === null || Math.abs(lane.marks.time[i] - time) < Math.abs(lane.marks.time[best] - time) ? i : best, null);
+  // Failures first: the others are there to be compared.
+  const failures = lane.events.filter(i => lane.marks.failed[i]);
+  const near = (failures.length ? failures : lane.events).reduce((best, i) => best === null || Math.abs(lane.marks.time[i] - time) < Math.abs(lane.marks.time[best] - time) ? i : best, null);
   select(lane, near);
   reveal();
   if (!details.hidden) open();
@@ -165,10 +178,10 @@ function at(x, y) {
       if (Math.floor(xOf(time[i]) / CELL) === Math.floor(x / CELL)) crowd += lane.marks.count[i];
       if (far < near) { near = far; best = i; }
     }
-    return { lane, row: null, hold: null, mark: best, crowd };
+    return { lane, row: null, hold: null, mark: best, crowd, unknown: unknownAt(lane, x) };
   }
   const row = lane.rows.find(row => inside >= row.y - 2 && inside <= row.y + row.height + 2);
-  if (!row) return { lane, row: null, hold: null, mark: null, here: 0 };
+  if (!row) return { lane, row: null, hold: null, mark: null, here: 0, unknown: unknownAt(lane, x) };
   const time = timeOf(x), slack = (view.to - view.from) / view.width * 2;
   let hold = null, here = 0;
   for (let n = lower(row.starts, time - row.longest - slack); n < row.of.length && row.starts[n] <= time + slack; n++) {
@@ -176,7 +189,15 @@ function at(x, y) {
     here += lane.holds.count[row.of[n]];
     hold = row.of[n];
   }
-  return { lane, row, hold, mark: null, here };
+  return { lane, row, hold, mark: null, here, unknown: unknownAt(lane, x) };
+}
+
+/** The time at this place, if not everything is known of it. */
+function unknownAt(lane, x) {
+  const { outside, gaps } = known(lane.host), time = timeOf(x), slack = timeOf(x + 2) - time;
+  const gap = gaps.find(gap => gap.from - slack <= time && time <= gap.to + slack);
+  const run = outside.find(([from, to]) => from < time && time < to);
+  return gap ? { gap } : run ? { from: run[0], to: run[1] } : null;
 }
 
 let drag = null;
@@ -195,7 +216,7 @@ lanes.addEventListener('pointermove', event => {
   }
   const hit = at(event.offsetX, event.offsetY);
   view.hover = hit;
-  const parts = hit && hit.mark !== null ? markTip(hit.lane, hit.mark, hit.crowd) : hit && hit.hold !== null ? holdTip(hit.lane, hit.row, hit.hold, hit.here) : null;
+  const parts = hit && hit.mark !== null ? markTip(hit.lane, hit.mark, hit.crowd) : hit && hit.hold !== null ? holdTip(hit.lane, hit.row, hit.hold, hit.here) : hit && hit.unknown ? unknownTip(hit.unknown) : null;
   showTip(parts, event.clientX, event.clientY);
   draw();
 });
@@ -270,9 +291,19 @@ const follow = () => { document.documentElement.dataset.theme = night.matches ? 
 night.addEventListener('change', follow);
 addEventListener('resize', rearrange);
 
+/* On paper all lanes are there, as far as a picture can be high, and it is day. */
+addEventListener('beforeprint', () => {
+  document.documentElement.dataset.theme = 'light';
+  readColours();
+  stage.style.height = `${Math.min(view.total, 8000)}px`;
+  drawNow();
+});
+addEventListener('afterprint', () => { follow(); rearrange(); });
+
 follow();
 showTotals();
 showLists(find, goTo);
+showLegend();
 showNotes();
 $('quiet').hidden = data.lanes.every(lane => lane.failures > 0);
 if (!data.failures) { view.quiet = true; $('quiet').setAttribute('aria-pressed', 'true'); }

@@ -6,11 +6,13 @@ use anstyle::Style;
 
 use super::{
     super::{
-        gather::Gather,
-        lane::{Kind, Lane, Place},
+        gather::{Gap, Gather},
+        lane::{End, Hold, Kind, Lane, Place},
+        names::Name,
         words,
     },
     Look, counted,
+    scale::{Known, Scale},
 };
 
 /// Columns of the labels before a lane.
@@ -27,6 +29,12 @@ pub struct Symbols {
     failed: char,
     ok: char,
     rule: char,
+    gap: char,
+    edge: char,
+    /// The first column of another holder.
+    begin: char,
+    /// Held, unless it ended unseen.
+    doubt: char,
 }
 
 impl Symbols {
@@ -37,14 +45,22 @@ impl Symbols {
         failed: '✗',
         ok: '✓',
         rule: '─',
+        gap: '/',
+        edge: '┊',
+        begin: '▐',
+        doubt: '?',
     };
     /// For all others.
     pub const ASCII: Self = Self {
         holds: ['#', '=', '-', ':'],
-        free: ' ',
+        free: '.',
         failed: 'x',
         ok: 'o',
         rule: '-',
+        gap: '/',
+        edge: '|',
+        begin: '[',
+        doubt: '?',
     };
 }
 
@@ -56,11 +72,7 @@ pub(super) fn write(found: &Gather, look: &Look, out: &mut dyn Write) -> io::Res
         return Ok(());
     };
     let columns = look.width.saturating_sub(LABEL).max(NARROW);
-    let scale = Scale {
-        first,
-        last: last.max(first + 1),
-        columns,
-    };
+    let scale = Scale::new(found, (first, last), columns);
     let picture = Picture { found, look, scale };
     let label = look.theme.label;
     writeln!(out, "\n{label}Timelines{label:#}")?;
@@ -77,26 +89,15 @@ pub(super) fn write(found: &Gather, look: &Look, out: &mut dyn Write) -> io::Res
             counted(more, "port", "ports")
         )?;
     }
-    picture.legend(out)
+    picture.legend(&lanes[..lanes.len().min(look.top)], out)
 }
 
-struct Scale {
-    first: i64,
-    last: i64,
-    columns: usize,
-}
-
-impl Scale {
-    /// The column of a moment.
-    fn column(&self, time: i64) -> usize {
-        let whole = i128::from(self.last) - i128::from(self.first);
-        let part = (i128::from(time) - i128::from(self.first)).clamp(0, whole - 1);
-        usize::try_from(part * self.columns as i128 / whole).unwrap_or(0)
-    }
-
-    fn seen(&self, from: i64, to: i64) -> bool {
-        to >= self.first && from <= self.last
-    }
+/// From when on a hold may be over: its end was not seen, nor has it a timer, and records were lost.
+fn doubtful(hold: &Hold, gaps: &[&Gap]) -> i64 {
+    let unseen = matches!(hold.ended, End::Open | End::Interrupted);
+    let within = |gap: &&&Gap| hold.start < gap.from && gap.from < hold.end;
+    let gap = gaps.iter().filter(|_| unseen).find(within);
+    gap.map_or(hold.end, |gap| gap.from)
 }
 
 struct Picture<'a> {
@@ -106,15 +107,36 @@ struct Picture<'a> {
 }
 
 impl Picture<'_> {
+    /// A rule with the first moment, the last, and those after a pause.
     fn axis(&self, out: &mut dyn Write) -> io::Result<()> {
+        let scale = &self.scale;
+        let mut cells = vec![self.look.symbols.rule; scale.columns];
+        let days = self.look.day(scale.first) != self.look.day(scale.last);
+        let words = |time| {
+            // Without the year.
+            let date = self.look.date(time).split_off(5);
+            let short = !days || scale.columns < 3 * date.len();
+            format!(" {} ", if short { self.look.time(time) } else { date })
+        };
+        let width = words(scale.first).len();
+        let mut put = |at: usize, text: &str| {
+            for (cell, c) in cells[at..].iter_mut().zip(text.chars()) {
+                *cell = c;
+            }
+        };
+        put(0, words(scale.first).trim_start());
+        put(scale.columns - width + 1, words(scale.last).trim_end());
+        let mut free = width;
+        for time in scale.resumed() {
+            let at = scale.column(time).saturating_sub(2);
+            if at >= free && at + 2 * width < scale.columns {
+                put(at, &words(time));
+                free = at + width;
+            }
+        }
         let faint = self.look.theme.faint;
-        let (from, to) = (
-            self.look.time(self.scale.first),
-            self.look.time(self.scale.last),
-        );
-        let rule = self.scale.columns.saturating_sub(from.len() + to.len() + 2);
-        let rule = self.look.symbols.rule.to_string().repeat(rule);
-        writeln!(out, "{:LABEL$}{faint}{from} {rule} {to}{faint:#}", "")
+        let text: String = cells.into_iter().collect();
+        writeln!(out, "{:LABEL$}{faint}{text}{faint:#}", "")
     }
 
     fn lane(&self, place: &Place, lane: &Lane, out: &mut dyn Write) -> io::Result<()> {
@@ -133,8 +155,9 @@ impl Picture<'_> {
             "  {} failed, {cause}{main}{cause:#}",
             counted(lane.failures, "attempt", "attempts")
         )?;
-        self.row("  held", &self.holds(lane), out)?;
-        self.row("  tried", &self.marks(lane), out)
+        let known = self.scale.known(self.found, place.host);
+        self.row("  held", &self.holds(place.host, lane, &known), out)?;
+        self.row("  tried", &self.marks(lane, &known), out)
     }
 
     fn row(&self, label: &str, cells: &[(char, Style)], out: &mut dyn Write) -> io::Result<()> {
@@ -155,29 +178,85 @@ impl Picture<'_> {
         writeln!(out)
     }
 
-    /// Of several holds in a column the one that is hardest to get past.
-    fn holds(&self, lane: &Lane) -> Vec<(char, Style)> {
-        let mut kinds: Vec<Option<Kind>> = vec![None; self.scale.columns];
+    /// Of several holds in a column the one that is hardest to get past, and who it is where there is room for a name.
+    fn holds(&self, host: Name, lane: &Lane, known: &[Known]) -> Vec<(char, Style)> {
+        let gaps: Vec<_> = self
+            .found
+            .gaps
+            .iter()
+            .filter(|gap| gap.host == host)
+            .collect();
+        let mut holders: Vec<Option<(bool, &Hold)>> = vec![None; self.scale.columns];
         for hold in &lane.holds {
             if self.scale.seen(hold.start, hold.end) {
-                let range = self.scale.column(hold.start)..=self.scale.column(hold.end);
-                for kind in &mut kinds[range] {
-                    *kind = Some(kind.map_or(hold.kind, |other| other.min(hold.kind)));
+                let first = self.scale.column(hold.start);
+                let sure = self.scale.column(doubtful(hold, &gaps));
+                for (column, holder) in
+                    (first..).zip(&mut holders[first..=self.scale.column(hold.end)])
+                {
+                    let doubt = column > sure;
+                    if holder
+                        .is_none_or(|(other, before)| (doubt, hold.kind) <= (other, before.kind))
+                    {
+                        *holder = Some((doubt, hold));
+                    }
                 }
             }
         }
         let symbols = &self.look.symbols;
-        kinds
-            .into_iter()
-            .map(|kind| match kind {
-                Some(kind) => (symbols.holds[kind as usize], self.style(kind)),
-                None => (symbols.free, self.look.theme.faint),
+        let mut cells: Vec<(char, Style)> = holders
+            .iter()
+            .zip(known)
+            .map(|(holder, known)| match (holder, known) {
+                (Some((true, hold)), _) => (symbols.doubt, self.style(hold.kind)),
+                (Some((false, hold)), _) => {
+                    (symbols.holds[hold.kind as usize], self.style(hold.kind))
+                }
+                (None, Known::Yes) => (symbols.free, self.look.theme.faint),
+                (None, known) => self.unknown(*known),
             })
-            .collect()
+            .collect();
+        let mut at = 0;
+        while at < holders.len() {
+            let same = holders[at..]
+                .iter()
+                .take_while(|holder| **holder == holders[at])
+                .count();
+            if let Some((false, hold)) = holders[at]
+                && hold.kind <= Kind::Bound
+            {
+                let beside = at > 0 && same > 1 && cells[at - 1].0 != symbols.free;
+                if beside
+                    && holders[at - 1].is_some_and(|(_, other)| {
+                        other.kind <= Kind::Bound && other.who != hold.who
+                    })
+                {
+                    cells[at].0 = symbols.begin;
+                }
+                self.name(hold, &mut cells[at..at + same]);
+            }
+            at += same;
+        }
+        cells
+    }
+
+    /// Writes who it is into the middle of what it holds.
+    fn name(&self, hold: &Hold, cells: &mut [(char, Style)]) {
+        let name = words::short(self.found, hold.who).unwrap_or_default();
+        // Of other characters nobody knows how wide they are.
+        if name.is_empty() || !name.is_ascii() || name.len() + 2 > cells.len() {
+            return;
+        }
+        let roomy = name.len() + 4 <= cells.len();
+        let name = if roomy { format!(" {name} ") } else { name };
+        let start = (cells.len() - name.len()) / 2;
+        for (cell, c) in cells[start..].iter_mut().zip(name.chars()) {
+            cell.0 = c;
+        }
     }
 
     /// A failure is not hidden by a success beside it.
-    fn marks(&self, lane: &Lane) -> Vec<(char, Style)> {
+    fn marks(&self, lane: &Lane, known: &[Known]) -> Vec<(char, Style)> {
         let mut columns = vec![(0_u64, 0_u64); self.scale.columns];
         for mark in &lane.marks {
             if self.scale.seen(mark.time, mark.time) {
@@ -188,14 +267,25 @@ impl Picture<'_> {
         let (theme, symbols) = (&self.look.theme, &self.look.symbols);
         columns
             .into_iter()
-            .map(|(failed, ok)| match (failed, ok) {
-                (0, 0) => (' ', Style::new()),
+            .zip(known)
+            .map(|((failed, ok), known)| match (failed, ok) {
+                (0, 0) => self.unknown(*known),
                 (0, _) => (symbols.ok, theme.ok),
                 (1, _) => (symbols.failed, theme.bad),
                 (many @ 2..=9, _) => (char::from(b'0' + many as u8), theme.bad),
                 _ => ('+', theme.bad),
             })
             .collect()
+    }
+
+    /// Of an empty column: why nothing is there.
+    fn unknown(&self, known: Known) -> (char, Style) {
+        let (symbols, theme) = (&self.look.symbols, &self.look.theme);
+        match known {
+            Known::Gap => (symbols.gap, theme.bad),
+            Known::Edge => (symbols.edge, theme.faint),
+            Known::Yes | Known::No => (' ', Style::new()),
+        }
     }
 
     fn style(&self, kind: Kind) -> Style {
@@ -207,18 +297,39 @@ impl Picture<'_> {
         }
     }
 
-    fn legend(&self, out: &mut dyn Write) -> io::Result<()> {
+    /// What the characters mean that are there.
+    fn legend(&self, lanes: &[&(Place, Lane)], out: &mut dyn Write) -> io::Result<()> {
         let (theme, symbols) = (self.look.theme, self.look.symbols);
-        let mut items: Vec<(String, Style, &str)> = Kind::ALL
-            .iter()
-            .map(|kind| {
-                let symbol = symbols.holds[*kind as usize].to_string();
-                (symbol, self.style(*kind), kind.as_str())
-            })
-            .collect();
+        let mut items: Vec<(String, Style, &str)> = Vec::new();
+        for kind in Kind::ALL {
+            let is = |(_, lane): &&(Place, Lane)| lane.holds.iter().any(|hold| hold.kind == kind);
+            if lanes.iter().any(is) {
+                let symbol = symbols.holds[kind as usize].to_string();
+                items.push((symbol, self.style(kind), kind.as_str()));
+            }
+        }
+        items.push((symbols.free.to_string(), theme.faint, "nobody seen"));
         items.push((symbols.failed.to_string(), theme.bad, "failed"));
         items.push(("2-9 +".to_owned(), theme.bad, "several failed"));
         items.push((symbols.ok.to_string(), theme.ok, "got it"));
+        let mut known = lanes
+            .iter()
+            .flat_map(|(place, _)| self.scale.known(self.found, place.host));
+        let (mut lost, mut edges) = (false, false);
+        known.all(|known| {
+            lost |= known == Known::Gap;
+            edges |= known == Known::Edge;
+            !(lost && edges)
+        });
+        if lost {
+            items.push((symbols.gap.to_string(), theme.bad, "records lost"));
+        }
+        if edges {
+            items.push((format!("{0} {0}", symbols.edge), theme.faint, "not traced"));
+        }
+        if lost {
+            items.push((symbols.doubt.to_string(), theme.address, "may be over"));
+        }
         let mut used = 0;
         for (symbol, style, word) in items {
             let width = symbol.chars().count() + word.len() + 3;

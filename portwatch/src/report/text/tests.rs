@@ -8,6 +8,7 @@ use super::{
     },
     *,
 };
+use crate::model::{port::Action, record::Body};
 
 fn look(symbols: Symbols, width: usize) -> Look {
     Look {
@@ -57,8 +58,8 @@ fn a_report() {
     tcp 8080  4 attempts failed, live-listener
       held   ····▓█████████████░░░░░░░░░░░░░░░░░░░░░░░░░········
       tried       ✓  ✗   ✗        ✗   ✗                ✓
-    █ listening  ▓ bound  ▒ connection  ░ TIME_WAIT  ✗ failed
-    2-9 + several failed  ✓ got it
+    █ listening  ▓ bound  ▒ connection  ░ TIME_WAIT
+    · nobody seen  ✗ failed  2-9 + several failed  ✓ got it
 
     Missing
             37  attempt records, between 2026-11-21T12:03:39Z and 2026-11-21T12:03:41Z
@@ -74,10 +75,10 @@ fn a_report_without_utf_8() {
     assert_snapshot!(picture, @r#"
              12:00:00 --------------------------------- 12:02:00
     tcp 8080  4 attempts failed, live-listener
-      held       =#############:::::::::::::::::::::::::
+      held   ....=#############:::::::::::::::::::::::::........
       tried       o  x   x        x   x                o
-    # listening  = bound  - connection  : TIME_WAIT  x failed
-    2-9 + several failed  o got it
+    # listening  = bound  - connection  : TIME_WAIT
+    . nobody seen  x failed  2-9 + several failed  o got it
     "#);
 }
 
@@ -192,5 +193,33 @@ fn as_markdown() {
     | What | How many | Not before | Not after |
     |---|---|---|---|
     | attempt | 37 | 2026-11-21T12&#58;03&#58;39Z | 2026-11-21T12&#58;03&#58;41Z |
+    "#);
+}
+
+/// Lost records are not silence, and of the time between two runs nothing is known.
+#[test]
+fn what_is_not_known_looks_so() {
+    let mut records = log();
+    for record in &mut records {
+        if let Body::Lost(lost) = &mut record.body {
+            "2026-11-21T12:00:20Z".clone_into(&mut lost.from);
+            "2026-11-21T12:00:29Z".clone_into(&mut lost.to);
+        }
+    }
+    // Nobody saw the listener go, and records were lost before.
+    records.retain(|record| !matches!(&record.body, Body::Port(port) if port.remote.is_none() && port.action == Action::Released));
+    let first = lines(&records);
+    let again = lines(&log()).replace("2026-11-21T12:", "2026-11-21T14:");
+    let found = gather(vec![first, again], Wanted::default());
+    let text = shown(&found, &look(Symbols::UNICODE, 100));
+    let (_, picture) = text.split_once("Timelines\n").unwrap();
+    let (picture, _) = picture.split_once("\n\n").unwrap();
+    assert_snapshot!(picture, @r#"
+             12:00:00 ─────────────────────────────────── 14:00:00 ──────────────────────────── 14:02:00
+    tcp 8080  8 attempts failed, live-listener
+      held   ···▓████▒▒▒▒▒▒▒░░░░░░░░░░░░░░░░░░░░░░???????? ┊···▓████████████░░░░░░░░░░░░░░░░░░░░░·······
+      tried      ✓  ✗///✗      ✗   ✗             ✓       ┊ ┊    ✓  ✗  ✗       ✗  ✗              ✓
+    █ listening  ▓ bound  ▒ connection  ░ TIME_WAIT  · nobody seen  ✗ failed  2-9 + several failed
+    ✓ got it  / records lost  ┊ ┊ not traced  ? may be over
     "#);
 }
