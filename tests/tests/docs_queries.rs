@@ -226,6 +226,11 @@ fn examples_work_on_a_real_log() {
     for _ in 0..FAILURES {
         TcpListener::bind(("127.0.0.1", claim.port)).unwrap_err();
     }
+    // Whoever looks at open descriptors holds each of them for an instant, and would keep the port.
+    wait_until("records of the failures", || {
+        let log = fs::read_to_string(place.file("binds.jsonl"));
+        log.is_ok_and(|log| log.matches(r#""result":"EADDRINUSE""#).count() == FAILURES)
+    });
     drop(listener);
     drop(TcpListener::bind(("127.0.0.1", claim.port)).unwrap());
     run.signal(Signal::SIGINT).unwrap();
