@@ -184,6 +184,24 @@ pub struct Blocker<'a> {
     pub holders: Vec<Holder<'a>>,
 }
 
+/// The sockets of a unix name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "named after the field of `model::holding`")]
+pub struct UnixName<'a> {
+    #[serde(borrow, default)]
+    pub sockets: Vec<UnixSocket<'a>>,
+}
+
+/// A socket of a unix name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "named after the fields of `model::holding`")]
+pub struct UnixSocket<'a> {
+    pub listening: bool,
+    pub inode: u64,
+    #[serde(borrow, default)]
+    pub holders: Vec<Holder<'a>>,
+}
+
 /// A verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[expect(missing_docs, reason = "named after the fields of `model::verdict`")]
@@ -286,6 +304,7 @@ pub struct Attempt<'a> {
     pub process: Who<'a>,
     pub cookie: Option<u64>,
     pub blockers: Vec<Blocker<'a>>,
+    pub unix: Option<UnixName<'a>>,
     pub verdict: Option<Verdict<'a>>,
     pub episode: Option<u64>,
 }

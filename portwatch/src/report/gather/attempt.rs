@@ -48,6 +48,10 @@ impl Gather {
                 self.stood(lane, blocker, time);
             }
         }
+        let named = attempt.unix.iter().flat_map(|unix| &unix.sockets);
+        for socket in named.clone() {
+            self.had_name(lane, addr, socket, time);
+        }
         let wanted =
             wanted && (self.wanted.causes.is_empty() || failed && self.wanted.cause(cause));
         if !wanted {
@@ -67,8 +71,10 @@ impl Gather {
                 self.containers.add(process.container, failed);
             }
         }
-        let blocker =
-            primary(attempt).map(|blocker| (Kind::of(blocker.state), self.owner(blocker)));
+        let blocker = match (primary(attempt), named.clone().next()) {
+            (Some(blocker), _) => Some((Kind::of(blocker.state), self.owner(blocker))),
+            (None, socket) => socket.map(|socket| self.holder(socket)),
+        };
         if let Some(blamed) = blocker.and_then(|(_, owner)| self.blocker(owner)) {
             let whom = self.blocker(who).unwrap_or_default();
             self.stories.blame(blamed, port, Some(whom), 0);

@@ -1,6 +1,7 @@
 //! Who has a port from when to when, put together from what begins and ends it.
 
 mod known;
+mod unix;
 
 use super::{
     super::{
@@ -29,6 +30,8 @@ enum Id {
     Cookie(u64),
     /// Without a cookie, by its addresses: for a connection they are enough.
     Addresses(Name, Name),
+    /// Of the unix family.
+    Inode(u64),
 }
 
 /// A hold that has not ended.
@@ -39,7 +42,8 @@ pub(super) struct Open {
     run: u32,
     /// Of a `TIME_WAIT`: when its timer is due.
     due: i64,
-    /// Of a connection that is known from having been in the way: when it was seen last. Nobody need tell its end.
+    /// Of a connection or a unix socket that is known from having been in the way: when it was seen last. Nobody need tell
+    /// its end.
     seen: Option<i64>,
 }
 

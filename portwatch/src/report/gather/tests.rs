@@ -8,9 +8,11 @@ use super::{
 };
 use crate::{
     model::{
+        holding::{FileKind, UnixName, UnixSocket},
         port::{Action, Port},
+        process::Holder,
         record::{Body, Record},
-        socket::State,
+        socket::{Proto, State},
         verdict::Cause,
     },
     output::samples,
@@ -163,6 +165,50 @@ fn a_connection_in_the_way_is_known_until_it_was_seen_last() {
     // Its owner was found when tracing began.
     let known = [(Kind::Connection, 0, 30), (Kind::Connection, 50, 60)];
     assert_eq!(self::holds(&found), known);
+}
+
+#[test]
+fn a_unix_name_has_a_holder() {
+    let server = samples::process("gunicorn", 77);
+    let mut failed = samples::conflict(Vec::new(), Some(samples::verdict()));
+    failed.proto = Proto::Unix;
+    failed.addr = Some("/run/app.sock".to_owned());
+    (failed.port, failed.bound_port) = (None, None);
+    if let Some(failure) = &mut failed.failure {
+        failure.unix = Some(UnixName {
+            is_abstract: false,
+            file: Some(FileKind::Socket),
+            served: Some(true),
+            sockets: vec![UnixSocket {
+                listening: true,
+                inode: 5,
+                holders: vec![Holder {
+                    process: server,
+                    fd: 3,
+                }],
+            }],
+        });
+    }
+    let mut records = log();
+    records.truncate(3);
+    for record in &mut records[1..] {
+        record.body = Body::Attempt(Box::new(failed.clone()));
+    }
+    let found = gather(vec![lines(&records)], Wanted::default());
+    let (place, lane) = &found.lanes[0];
+    assert_eq!(found.names.text(place.path), "/run/app.sock");
+    let [hold] = lane.holds[..] else {
+        panic!("{:?}", lane.holds)
+    };
+    let who = found.names.process(hold.who).unwrap();
+    assert_eq!((hold.kind, who.pid), (Kind::Listening, 77));
+    // From when it was seen first to when it was seen last.
+    assert_eq!((hold.begun, hold.ended), (false, End::Interrupted));
+    assert_eq!(
+        hold.end - hold.start,
+        lane.marks[1].time - lane.marks[0].time
+    );
+    assert_eq!(lane.marks[0].blocker, Some((Kind::Listening, hold.who)));
 }
 
 /// Of a port that is watched in part, the first that is told may be that it is free again.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{
     At, Attempt, Blocker, Body, Episode, Freed, Line, Moment, Number, Seen, Segment, Socket, Text,
-    Verdict, Who,
+    UnixName, Verdict, Who,
 };
 use crate::{
     model::{
@@ -55,6 +55,8 @@ struct OfAttempt<'a> {
     socket: Socket,
     #[serde(borrow, default)]
     blockers: Vec<Blocker<'a>>,
+    #[serde(borrow, default)]
+    unix: Option<UnixName<'a>>,
     #[serde(borrow, default)]
     verdict: Option<Verdict<'a>>,
     #[serde(default)]
@@ -198,6 +200,7 @@ impl<'a> OfAttempt<'a> {
             process: self.process,
             cookie: self.socket.cookie.map(|cookie| cookie.0),
             blockers: self.blockers,
+            unix: self.unix,
             verdict: self.verdict,
             episode: self.episode,
         }));
