@@ -30,10 +30,10 @@ use crate::{bpf::plan::Tier, model::verdict::Cause};
     after_help = "Examples:
   sudo portwatch trace                    every bind and listen on this host, until Ctrl-C
   sudo portwatch trace -p 8080 --failures only what fails on port 8080
-  portwatch explain time-wait             what a cause means, and what to do
   portwatch replay binds.jsonl            the story of a log again
-  portwatch doctor                        what this machine allows
   portwatch report binds.jsonl            what a log says as a whole
+  portwatch doctor                        what this machine allows
+  portwatch explain time-wait             what a cause means, and what to do
 
 Exit status: 0 done, 2 error."
 )]
@@ -55,6 +55,9 @@ pub enum Command {
     /// Show the story of a log again, as `trace` showed it; or judge it anew.
     #[command(after_help = replay::EXAMPLES)]
     Replay(Box<ReplayArgs>),
+    /// Show what logs say as a whole: totals, stories, and who had each port when.
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(ReportArgs),
     /// Say what this machine allows: which capability comes from where, and what is lost.
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
@@ -64,9 +67,6 @@ pub enum Command {
     /// Write the JSON Schema of the records, completions for a shell, or manual pages.
     #[command(after_help = generate::EXAMPLES)]
     Generate(GenerateArgs),
-    /// Show what logs say as a whole: totals, stories, and who had each port when.
-    #[command(after_help = REPORT_EXAMPLES)]
-    Report(ReportArgs),
 }
 
 const TRACE_EXAMPLES: &str = "Examples:
