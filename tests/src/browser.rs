@@ -4,17 +4,14 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use ureq::Agent;
 
 use crate::harness::patience;
-
-/// Pause between two looks at a page that is about to change.
-const STEP: Duration = Duration::from_millis(20);
 
 /// A browser with one window. Ends when dropped.
 #[derive(Debug)]
@@ -35,6 +32,11 @@ pub fn is_installed() -> bool {
     })
 }
 
+/// Longest wait for a page.
+fn limit() -> Duration {
+    patience().max(Duration::from_secs(60))
+}
+
 impl Browser {
     /// Starts one, with a window of this size.
     pub fn start(width: u32, height: u32) -> Result<Self> {
@@ -49,7 +51,8 @@ impl Browser {
         // Whoever the caller is, the driver does not outlive it.
         let agent = Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(patience().max(Duration::from_secs(60))))
+            // The driver is the first to give up, and says of what.
+            .timeout_global(Some(2 * limit()))
             .build()
             .into();
         let mut browser = Self {
@@ -74,6 +77,7 @@ impl Browser {
             "goog:chromeOptions": {"args": arguments},
             "goog:loggingPrefs": {"browser": "ALL"},
             "unhandledPromptBehavior": "ignore",
+            "timeouts": {"script": limit().as_millis() as u64},
         }}});
         let answer = browser.send("POST", &base, &wanted)?;
         let id = answer["sessionId"].as_str().context("no session")?;
@@ -92,16 +96,17 @@ impl Browser {
         self.post("execute/sync", &json!({"script": script, "args": []}))
     }
 
-    /// Waits until an expression is true.
+    /// Waits until an expression is true: the page looks again with each frame.
     pub fn until(&self, expression: &str) -> Result<()> {
-        let end = Instant::now() + patience().max(Duration::from_secs(60));
-        loop {
-            if self.run(&format!("return Boolean({expression})"))? == json!(true) {
-                return Ok(());
-            }
-            ensure!(Instant::now() < end, "never true: {expression}");
-            std::thread::sleep(STEP);
-        }
+        let script = format!(
+            "const [tell] = arguments;
+             const look = () => {{ if ({expression}) tell(true); else requestAnimationFrame(look); }};
+             look();"
+        );
+        let asked = self.post("execute/async", &json!({"script": script, "args": []}));
+        asked
+            .map(drop)
+            .with_context(|| format!("never true: {expression}"))
     }
 
     /// The text of the first element that a selector finds; empty if there is none.

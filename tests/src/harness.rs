@@ -1,5 +1,6 @@
 //! portwatch under test.
 
+mod files;
 mod lines;
 mod log;
 mod run;
@@ -11,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use nix::unistd::geteuid;
 
 pub use self::{
+    files::wait_for_files,
     lines::Lines,
     log::{check_file, read_file, read_lines},
     run::{Ended, Run},

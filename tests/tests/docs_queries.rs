@@ -11,13 +11,13 @@ use std::{
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
 
 use nix::sys::signal::Signal;
 use portwatch_tests::{
-    harness::{Run, can, can_trace, common_arguments, patience, portwatch_binary, trace_command},
+    harness::{
+        Run, can, can_trace, common_arguments, portwatch_binary, trace_command, wait_for_files,
+    },
     ports::Claim,
     programs::{close_after_server, connect, duckdb, find},
     story::Log,
@@ -227,10 +227,11 @@ fn examples_work_on_a_real_log() {
         TcpListener::bind(("127.0.0.1", claim.port)).unwrap_err();
     }
     // Whoever looks at open descriptors holds each of them for an instant, and would keep the port.
-    wait_until("records of the failures", || {
+    wait_for_files(place.directory.path(), "records of the failures", || {
         let log = fs::read_to_string(place.file("binds.jsonl"));
         log.is_ok_and(|log| log.matches(r#""result":"EADDRINUSE""#).count() == FAILURES)
-    });
+    })
+    .unwrap();
     drop(listener);
     drop(TcpListener::bind(("127.0.0.1", claim.port)).unwrap());
     run.signal(Signal::SIGINT).unwrap();
@@ -275,15 +276,6 @@ fn sum<'a>(text: &'a str, column: impl Fn(Vec<&'a str>) -> Option<&'a str>) -> u
     cells.filter_map(|cell| cell.parse::<usize>().ok()).sum()
 }
 
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + patience();
-    while !is_so() {
-        assert!(Instant::now() < deadline, "no {what}");
-        // Not too often: the processors are for those that are waited for.
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
 #[test]
 fn the_settings_of_logrotate_rotate() {
     if !can_trace() {
@@ -313,7 +305,9 @@ fn the_settings_of_logrotate_rotate() {
         // One record more, in the file that is there now.
         let before = fs::metadata(&log).unwrap().len();
         drop(TcpListener::bind(("127.0.0.1", claim.port)).unwrap());
-        wait_until("record", || fs::metadata(&log).unwrap().len() > before);
+        let files = directory.path();
+        let has_grown = || fs::metadata(&log).unwrap().len() > before;
+        wait_for_files(files, "record", has_grown).unwrap();
         let output = Command::new(&logrotate)
             .arg("--force")
             .arg("--state")
@@ -321,7 +315,7 @@ fn the_settings_of_logrotate_rotate() {
             .output()
             .unwrap();
         assert!(output.status.success(), "{output:?}");
-        wait_until("new file", || log.exists());
+        wait_for_files(files, "new file", || log.exists()).unwrap();
     }
     drop(TcpListener::bind(("127.0.0.1", claim.port)).unwrap());
     run.signal(Signal::SIGINT).unwrap();

@@ -10,8 +10,6 @@ use std::{
     net::TcpListener,
     process::{Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
-    thread,
-    time::{Duration, Instant},
 };
 
 use nix::{
@@ -21,8 +19,8 @@ use nix::{
 };
 use portwatch_tests::{
     harness::{
-        Run, can_trace, check_log, check_totals, parse_log, patience, portwatch_binary, read_file,
-        read_lines, totals, trace_command,
+        Run, can_trace, check_log, check_totals, parse_log, portwatch_binary, read_file,
+        read_lines, totals, trace_command, wait_for_files,
     },
     ports::Claim,
 };
@@ -73,15 +71,6 @@ impl Load {
     /// One attempt more.
     fn bind(&self) {
         drop(TcpListener::bind(("127.0.0.1", self.free.port)).unwrap());
-    }
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + patience();
-    while !is_so() {
-        assert!(Instant::now() < deadline, "no {what}");
-        // Not too often: the processors are for those that are waited for.
-        thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -183,9 +172,10 @@ fn a_directory_that_is_removed() {
     let run = Run::start(command).unwrap();
     run.wait_until_tracing().unwrap();
     load.bind();
-    wait_until("record", || {
+    wait_for_files(&inner, "record", || {
         fs::read(&path).is_ok_and(|log| log.split(|byte| *byte == b'\n').count() > 2)
-    });
+    })
+    .unwrap();
     fs::remove_dir_all(&inner).unwrap();
     load.bind();
     run.wait_for_message("complaint", |line| {
@@ -244,10 +234,11 @@ fn a_reader_that_stops() {
     // Tracing goes on for the file.
     let len = || fs::metadata(&path).unwrap().len();
     let before = len();
-    wait_until("growth of the file", || {
+    wait_for_files(path.parent().unwrap(), "growth of the file", || {
         load.bind();
         len() > before
-    });
+    })
+    .unwrap();
     kill(pid, Signal::SIGCONT).unwrap();
     run.wait_for_message("recovery", |line| {
         line.contains("standard output takes records again")
@@ -291,12 +282,13 @@ fn an_end_without_the_reader() {
     })
     .unwrap();
     run.signal(Signal::SIGINT).unwrap();
-    wait_until("end of the file", || {
+    wait_for_files(path.parent().unwrap(), "end of the file", || {
         fs::read(&path)
             .unwrap()
             .windows(13)
             .any(|part| part == br#""type":"stop""#)
-    });
+    })
+    .unwrap();
     run.signal(Signal::SIGINT).unwrap();
     let ended = run.finish().unwrap();
     drop(reader);

@@ -11,8 +11,6 @@ use std::{
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     process::{Command, Output},
-    thread,
-    time::{Duration, Instant},
 };
 
 use nix::{
@@ -22,8 +20,8 @@ use nix::{
 };
 use portwatch_tests::{
     harness::{
-        Ended, Run, can, can_trace, check_file, check_log, parse_log, patience, portwatch_binary,
-        read_file, read_lines, trace_command,
+        Ended, Run, can, can_trace, check_file, check_log, parse_log, portwatch_binary, read_file,
+        read_lines, trace_command, wait_for_files,
     },
     ports::Claim,
 };
@@ -70,24 +68,16 @@ impl Logging {
 
     /// Binds, until there is what is waited for.
     fn bind_until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
-        wait_until(what, || {
+        wait_for_files(self.directory.path(), what, || {
             self.bind();
             is_so()
-        });
+        })
+        .unwrap();
     }
 
     fn stop(self) -> (Ended, TempDir) {
         self.run.signal(Signal::SIGINT).unwrap();
         (self.run.finish().unwrap(), self.directory)
-    }
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + patience();
-    while !is_so() {
-        assert!(Instant::now() < deadline, "no {what}");
-        // Not too often: the processors are for those that are waited for.
-        thread::sleep(Duration::from_millis(1));
     }
 }
 

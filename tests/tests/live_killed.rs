@@ -12,13 +12,13 @@ use std::{
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     thread,
-    time::{Duration, Instant},
 };
 
 use nix::sys::signal::Signal;
 use portwatch_tests::{
     harness::{
-        Run, can_trace, parse_log, patience, portwatch_binary, read_file, read_lines, trace_command,
+        Run, can_trace, parse_log, portwatch_binary, read_file, read_lines, trace_command,
+        wait_for_files,
     },
     ports::Claim,
 };
@@ -118,12 +118,8 @@ fn kill_one(load: &Load, rotate: bool) -> Option<TempDir> {
         entries.map(|entry| entry.unwrap().path()).collect()
     };
     let len = |path: &PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());
-    let deadline = Instant::now() + patience();
-    while files().iter().map(len).sum::<u64>() < until {
-        assert!(Instant::now() < deadline, "the log does not grow");
-        // Not too often: the processors are for those that are waited for.
-        thread::sleep(Duration::from_millis(1));
-    }
+    let has_come = || files().iter().map(len).sum::<u64>() >= until;
+    wait_for_files(directory.path(), "growth of the log", has_come).unwrap();
     run.signal(Signal::SIGKILL).unwrap();
     assert_eq!(run.finish().unwrap().code(), 137);
 

@@ -5,133 +5,24 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod page;
+
 use std::{
     fs::{self, File},
-    io::BufWriter,
     path::PathBuf,
     process::Command,
 };
 
-use portwatch_tests::{
-    browser::{Browser, is_installed},
-    harness::{can, portwatch_binary},
-    story::Log,
-};
+use portwatch_tests::{harness::portwatch_binary, story::Log};
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use self::page::page;
 
 const ARROW_LEFT: char = '\u{e012}';
 const ARROW_RIGHT: char = '\u{e014}';
 const ARROW_DOWN: char = '\u{e015}';
 const ENTER: char = '\u{e007}';
 const ESCAPE: char = '\u{e00c}';
-
-/// A page in a browser.
-struct Page {
-    browser: Browser,
-    /// What the page was made of.
-    summary: Value,
-    _directory: TempDir,
-}
-
-/// `None` where there is no browser.
-fn page(log: Log) -> Option<Page> {
-    if !can(
-        "a page is looked at with chromium and chromedriver",
-        is_installed(),
-    ) {
-        return None;
-    }
-    let directory = tempfile::tempdir().unwrap();
-    let (path, html) = (
-        directory.path().join("log.jsonl"),
-        directory.path().join("page.html"),
-    );
-    let mut file = BufWriter::new(File::create(&path).unwrap());
-    log.write(&mut file).unwrap();
-    drop(file);
-    let output = Command::new(portwatch_binary().unwrap())
-        .args(["report", "--format", "json", "--html"])
-        .args([&html, &path])
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let browser = Browser::start(1280, 900).unwrap();
-    browser.open(&html).unwrap();
-    browser
-        .until("document.documentElement.dataset.drawn")
-        .unwrap();
-    Some(Page {
-        browser,
-        summary: serde_json::from_slice(&output.stdout).unwrap(),
-        _directory: directory,
-    })
-}
-
-impl Page {
-    fn text(&self, selector: &str) -> String {
-        self.browser.text(selector).unwrap()
-    }
-
-    fn run(&self, script: &str) -> Value {
-        self.browser.run(script).unwrap()
-    }
-
-    fn press(&self, keys: impl Into<String>) {
-        self.browser.press(&keys.into()).unwrap();
-    }
-
-    #[track_caller]
-    fn until(&self, expression: &str) {
-        self.browser.until(expression).unwrap();
-    }
-
-    /// Draws are done before the next frame.
-    fn drawn(&self) -> Vec<u64> {
-        self.until("document.documentElement.dataset.drawn");
-        self.run("return document.documentElement.dataset.drawn")
-            .as_str()
-            .unwrap()
-            .split(' ')
-            .map(|number| number.parse().unwrap())
-            .collect()
-    }
-
-    /// Nothing was refused, nothing failed, and nothing was asked of the network.
-    fn is_quiet(&self) {
-        assert_eq!(self.browser.console().unwrap(), Vec::<Value>::new());
-        assert_eq!(
-            self.run("return performance.getEntriesByType('resource').length"),
-            0
-        );
-        assert_eq!(self.browser.alert(), None);
-    }
-
-    /// How many pixels of the lanes have the colour of this name.
-    fn pixels(&self, colour: &str) -> u64 {
-        self.run(&format!(
-            "const probe = document.createElement('canvas').getContext('2d', {{ willReadFrequently: true }});
-             probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue('--{colour}').trim();
-             probe.fillRect(0, 0, 1, 1);
-             const [r, g, b] = probe.getImageData(0, 0, 1, 1).data;
-             const lanes = document.getElementById('lanes');
-             const copy = document.createElement('canvas');
-             [copy.width, copy.height] = [lanes.width, lanes.height];
-             const pen = copy.getContext('2d', {{ willReadFrequently: true }});
-             pen.drawImage(lanes, 0, 0);
-             const {{ data }} = pen.getImageData(0, 0, copy.width, copy.height);
-             let count = 0;
-             for (let i = 0; i < data.length; i += 4) count += data[i] === r && data[i + 1] === g && data[i + 2] === b && data[i + 3] === 255;
-             return count"
-        ))
-        .as_u64()
-        .unwrap()
-    }
-}
 
 #[test]
 fn each_troubled_port_has_a_lane() {
@@ -455,11 +346,7 @@ fn words_can_be_read() {
         page.press(ARROW_RIGHT);
         page.press(ENTER);
         page.until("!document.getElementById('details').hidden");
-        assert_eq!(
-            page.run(include_str!("report_page/contrast.js")),
-            json!([]),
-            "{scheme}"
-        );
+        assert_eq!(page.run(include_str!("contrast.js")), json!([]), "{scheme}");
         page.press(ESCAPE);
     }
 }
