@@ -4,7 +4,7 @@
 use std::{
     io::Write,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     thread,
 };
 
@@ -15,7 +15,7 @@ use portwatch::output::{
     schema,
 };
 
-use crate::harness::Finished;
+use crate::harness::{Finished, peak_memory};
 
 /// Lines that are compared with the schema: on a busy machine a log has everybody's.
 const VALIDATED: usize = 5_000;
@@ -66,6 +66,25 @@ pub fn replay(portwatch: &Path, arguments: &[&str], log: &[u8]) -> Result<Output
         scope.spawn(move || stdin.write_all(log));
         Ok(child.wait_with_output()?)
     })
+}
+
+/// Peak memory of a program that is fed a log of at least so many bytes on its standard input: `first`, `line` over and over,
+/// and a line of twice that length that does not end.
+pub fn peak_while_fed(mut reader: Child, first: &[u8], line: &str, bytes: u64) -> Result<u64> {
+    let mut stdin = reader.stdin.take().context("no stdin")?;
+    stdin.write_all(first)?;
+    for _ in 0..bytes / line.len() as u64 {
+        stdin.write_all(line.as_bytes())?;
+    }
+    let endless = vec![b'x'; 1 << 20];
+    for _ in 0..(2 * bytes) >> 20 {
+        stdin.write_all(&endless)?;
+    }
+    let peak = peak_memory(reader.id())?;
+    drop(stdin);
+    let status = reader.wait()?;
+    ensure!(status.success(), "{status}");
+    Ok(peak)
 }
 
 /// Each line is what its record is written as, so that nothing was lost when it was read; and the schema allows it.

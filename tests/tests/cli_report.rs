@@ -11,10 +11,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use portwatch_tests::{
-    harness::{peak_memory, portwatch_binary},
-    story::Log,
-};
+use portwatch_tests::{harness::portwatch_binary, recording::peak_while_fed, story::Log};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -332,31 +329,19 @@ fn a_file_that_cannot_be_read_to_its_end_is_an_error() {
 #[test]
 fn memory_does_not_grow_with_the_log() {
     const MOST: u64 = 64 << 20;
-    let mut child = command(&["-"])
+    let child = command(&["-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
     let log = log(2000);
     let all: Vec<&[u8]> = log.split_inclusive(|byte| *byte == b'\n').collect();
-    stdin.write_all(all[0]).unwrap();
     // Long arguments, so that much is read in few records.
     let arguments = format!("\"--serve{}\"", "x".repeat(50_000));
     let failure = all.iter().find(|line| text(line).contains("EADDRINUSE"));
     let failure = text(failure.unwrap()).replace("\"--serve\"", &arguments);
-    for _ in 0..2 * usize::try_from(MOST).unwrap() / failure.len() {
-        stdin.write_all(failure.as_bytes()).unwrap();
-    }
-    // A line that does not end is not kept either.
-    let nonsense = vec![b'x'; 1 << 20];
-    for _ in 0..128 {
-        stdin.write_all(&nonsense).unwrap();
-    }
-    let peak = peak_memory(child.id()).unwrap();
-    drop(stdin);
-    assert!(child.wait().unwrap().success());
+    let peak = peak_while_fed(child, all[0], &failure, 2 * MOST).unwrap();
     assert!(peak < MOST, "{peak} bytes");
 }
 
