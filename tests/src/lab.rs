@@ -35,7 +35,7 @@ pub use self::{
 use crate::{
     agent,
     harness::patience,
-    ports::Claim,
+    ports::{self, Claim},
     truth::{Binder, Change, Episode, Expected, Failure, Truth},
 };
 
@@ -264,8 +264,10 @@ impl Lab {
         Err(Skip(reason.into()).into())
     }
 
-    /// Waits until a port is free: what `io_uring` and a thread that wakes up keep is let go of a moment later.
+    /// Waits until a port is free: what `io_uring` and a thread that wakes up keep is let go of a moment later. To bind
+    /// until it works would be thousands of failures, of which each is judged: a ring takes long to end.
     pub fn until_free(&self, at: SocketAddr) -> Result<()> {
+        ports::await_tcp_state(at.port(), 0, None)?;
         let deadline = Instant::now() + patience();
         while let Err(error) = TcpListener::bind(at) {
             ensure!(Instant::now() < deadline, "{at}: {error}");

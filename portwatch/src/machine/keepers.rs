@@ -1,16 +1,17 @@
 //! What keeps a socket open of which nobody has a descriptor: a message that has not been received, a thread whose call
 //! began before the descriptor was closed, a ring that has it registered.
 
+mod rings;
+
 use std::{collections::BTreeSet, fs};
 
 use portwatch_common::event::keeper::{InFlight, Waiter, how};
-use procfs::process::{FDTarget, Process, all_processes};
 
+use self::rings::Ring;
 use super::comm;
 use crate::{
     bpf::iterators::Iterators,
     clock,
-    enrich::proc::started,
     model::holding::Keeping,
     story::{Keeper, Unheld},
 };
@@ -25,11 +26,11 @@ pub(super) struct Looks {
     rings: Option<Rings>,
 }
 
-/// Every `io_uring` that was open, as process and descriptor. It takes the descriptors of all processes to find them.
+/// Every `io_uring` that was open. It takes the descriptors of all processes to find them.
 #[derive(Debug)]
 struct Rings {
     boot_ns: u64,
-    found: Vec<(u32, u32)>,
+    found: Vec<Ring>,
 }
 
 #[derive(Debug)]
@@ -50,7 +51,7 @@ impl Looks {
         let boot_ns = clock::boot_now().unwrap_or(0);
         let keeper = message(socket, iterators)
             .or_else(|| waiter(socket, iterators))
-            .or_else(|| registered(socket.inode, self.rings(socket.at_boot_ns)));
+            .or_else(|| rings::registered(socket.inode, self.rings(socket.at_boot_ns)));
         self.socket = Some(Look {
             boot_ns,
             inode: socket.inode,
@@ -60,7 +61,7 @@ impl Looks {
     }
 
     /// Those of after the failure, or of a later one's look: who has fallen behind does not look for each failure again.
-    fn rings(&mut self, at_boot_ns: u64) -> &[(u32, u32)] {
+    fn rings(&mut self, at_boot_ns: u64) -> &[Ring] {
         if self
             .rings
             .as_ref()
@@ -68,7 +69,7 @@ impl Looks {
         {
             self.rings = Some(Rings {
                 boot_ns: clock::boot_now().unwrap_or(0),
-                found: rings(),
+                found: rings::all(),
             });
         }
         self.rings.as_ref().map_or(&[], |rings| &rings.found)
@@ -178,51 +179,6 @@ fn name(number: i64) -> Option<(&'static str, bool)> {
     }
 }
 
-/// A ring that has the socket among its registered files, where this kernel names them.
-fn registered(inode: u64, rings: &[(u32, u32)]) -> Option<Keeper> {
-    let mut has_it = rings.iter().filter(|(pid, fd)| {
-        fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).is_ok_and(|text| names(&text, inode))
-    });
-    let (pid, fd) = *has_it.next()?;
-    Some(Keeper {
-        how: Keeping::IoUring,
-        pid,
-        start_boot_ns: started(pid)?,
-        comm: Process::new(pid.cast_signed()).ok()?.stat().ok()?.comm,
-        tid: None,
-        fd: Some(fd),
-        call: None,
-        // The ring may be open elsewhere too.
-        shared: has_it.any(|(other, _)| *other != pid),
-        sender: None,
-    })
-}
-
-fn rings() -> Vec<(u32, u32)> {
-    let of_process = |process: Process| {
-        let fds = process.fd().into_iter().flatten().flatten();
-        let rings = fds.filter(
-            |fd| matches!(&fd.target, FDTarget::AnonInode(name) if name.contains("io_uring")),
-        );
-        let pid = process.pid.cast_unsigned();
-        rings
-            .filter_map(|ring| Some((pid, u32::try_from(ring.fd).ok()?)))
-            .collect::<Vec<_>>()
-    };
-    let processes = all_processes().into_iter().flatten().flatten();
-    processes.flat_map(of_process).collect()
-}
-
-/// True if the ring's `fdinfo` has a line `    0: socket:[INODE]`.
-fn names(fdinfo: &str, inode: u64) -> bool {
-    let wanted = format!("socket:[{inode}]");
-    fdinfo.lines().any(|line| {
-        line.trim().split_once(':').is_some_and(|(slot, file)| {
-            slot.bytes().all(|byte| byte.is_ascii_digit()) && file.trim() == wanted
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,13 +192,5 @@ mod tests {
         assert_eq!(parse_call(&text).unwrap().fd, None);
         assert!(parse_call("running").is_none());
         assert!(parse_call("-1 0x7ffd 0x1").is_none());
-    }
-
-    #[test]
-    fn a_ring_names_its_files() {
-        let text = "UserFiles:\t2\n    0: socket:[77]\n    1: /tmp/socket:[78]\nUserBufs:\t0\n";
-        assert!(names(text, 77));
-        assert!(!names(text, 7));
-        assert!(!names(text, 78));
     }
 }
