@@ -231,8 +231,8 @@ fn hosts_are_kept_apart() {
             "{count}"
         );
     }
-    let ports = |report: &Value, host: &str| -> Vec<Value> {
-        let rows = report["by_port"].as_array().unwrap().iter();
+    let rows_of = |report: &Value, table: &str, host: &str| -> Vec<Value> {
+        let rows = report[table].as_array().unwrap().iter();
         let of_host = rows.filter(|row| row["host"] == host).cloned();
         of_host
             .map(|mut row| {
@@ -241,12 +241,12 @@ fn hosts_are_kept_apart() {
             })
             .collect()
     };
-    assert!(ports(&alone, "web1").len() > 1);
-    assert_eq!(ports(&both, "web1"), ports(&alone, "web1"));
-    assert_eq!(ports(&both, "web2"), ports(&alone, "web1"));
-    // Each host has blockers of its own.
-    let blockers = |report: &Value| report["worst_blockers"].as_array().unwrap().len();
-    assert_eq!(blockers(&both), 2 * blockers(&alone));
+    for table in ["by_port", "worst_blockers", "episodes"] {
+        let rows = rows_of(&alone, table, "web1");
+        assert!(rows.len() > 1, "{table}");
+        assert_eq!(rows_of(&both, table, "web1"), rows, "{table}");
+        assert_eq!(rows_of(&both, table, "web2"), rows, "{table}");
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub struct Summary {
     pub by_unit: Vec<NameRow>,
     /// Failures by container.
     pub by_container: Vec<NameRow>,
-    /// Episodes that lasted longest.
+    /// Episodes that lasted longest, of those that lasted a millisecond.
     pub longest_blocked: Vec<StoryRow>,
     /// Episodes with the most attempts.
     pub most_retried: Vec<StoryRow>,
@@ -105,6 +105,8 @@ pub struct NameRow {
 /// An episode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StoryRow {
+    /// Host name.
+    pub host: String,
     /// Who tried, the last time.
     pub process: Option<ProcessRow>,
     /// Protocol.
@@ -169,6 +171,8 @@ pub struct ProcessRow {
 /// Who was in the way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BlockerRow {
+    /// Host name.
+    pub host: String,
     /// Name of the process.
     pub comm: String,
     /// systemd unit.
@@ -254,6 +258,7 @@ impl Summary {
                     let mut ports = blame.ports.clone();
                     ports.sort_unstable();
                     BlockerRow {
+                        host: found.names.text(key.host).to_owned(),
                         comm: found.names.text(key.comm).to_owned(),
                         unit: string(found, key.unit),
                         container: string(found, key.container),
@@ -263,6 +268,8 @@ impl Summary {
                         words: words::blocker(found, &key),
                     }
                 });
+        let mut longest = found.stories.longest();
+        longest.retain(|story| story.blocked_ms > 0);
         let lost = found.gaps.iter().map(|gap| LostRow {
             host: found.names.text(gap.host).to_owned(),
             kind: found.names.text(gap.kind).to_owned(),
@@ -283,7 +290,7 @@ impl Summary {
             by_program: names(found, &found.programs, top),
             by_unit: names(found, &found.units, top),
             by_container: names(found, &found.containers, top),
-            longest_blocked: stories(found.stories.longest(), top),
+            longest_blocked: stories(longest, top),
             most_retried: stories(found.stories.most_retried(), top),
             worst_blockers: worst_blockers.collect(),
             episodes: stories(found.stories.in_order(), usize::MAX),
@@ -333,6 +340,7 @@ fn story(found: &Gather, story: &Story) -> StoryRow {
         (name, spell.ms)
     });
     StoryRow {
+        host: found.names.text(story.place.host).to_owned(),
         process: process(found, story.who),
         proto: story.place.proto.as_str(),
         addr,

@@ -196,7 +196,7 @@ impl Page<'_> {
         ];
         for (title, rows) in lists {
             // A list of one says what the list of all says.
-            if summary.episodes.len() > 1 {
+            if summary.episodes.len() > 1 && !rows.is_empty() {
                 self.title(title)?;
                 for row in rows.iter().take(self.look.top.min(5)) {
                     self.episode(row, false)?;

@@ -1,6 +1,7 @@
 //! Opens what records are written to: standard output, and files, each in its own format.
 
 use std::{
+    ffi::OsStr,
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -75,6 +76,7 @@ fn stdout(args: &TraceArgs) -> Result<Sink> {
 }
 
 fn file(args: &TraceArgs, path: &Path, made: &mut Made) -> Result<Sink> {
+    refuse_compressed(path)?;
     let theme = match args.color {
         ColorArg::Always => Theme::for_stdout(ColorChoice::Always),
         ColorArg::Auto | ColorArg::Never => Theme::plain(),
@@ -121,6 +123,19 @@ fn format_of(path: &Path, asked: Option<FormatArg>) -> FormatArg {
     }
 }
 
+/// What the name promises must be in the file.
+fn refuse_compressed(path: &Path) -> Result<()> {
+    let extension = path.extension().and_then(OsStr::to_str);
+    if let Some(extension @ ("gz" | "bz2" | "xz" | "zst" | "zip")) = extension {
+        bail!(
+            "-o {}: portwatch writes no compressed files; leave out .{extension}, and compress what is closed, as logrotate \
+             does (replay and report read .gz)",
+            show(path)
+        );
+    }
+    Ok(())
+}
+
 /// Files that were made, and are removed again when the start fails.
 #[derive(Debug, Default)]
 struct Made {
@@ -145,6 +160,16 @@ impl Drop for Made {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_promises_compression_is_refused() {
+        let refused = |name| refuse_compressed(Path::new(name)).unwrap_err().to_string();
+        assert!(refused("/var/log/binds.jsonl.gz").contains("leave out .gz"));
+        assert!(refused("binds.zst").contains("leave out .zst"));
+        for name in ["binds", "binds.jsonl", "gz", ".gz", "binds.gz.1"] {
+            assert!(refuse_compressed(Path::new(name)).is_ok(), "{name}");
+        }
+    }
 
     #[test]
     fn the_name_of_a_file_says_its_format() {

@@ -67,6 +67,24 @@ fn a_report() {
 }
 
 #[test]
+fn who_waited_for_no_time_is_not_among_the_longest() {
+    let long = log();
+    let mut short = long.clone();
+    for record in &mut short {
+        if let Body::Episode(episode) = &mut record.body {
+            episode.blocked_ms = 0;
+        }
+    }
+    let of = |log| Summary::new(&gather(vec![lines(log)], Wanted::default()), 10);
+    let summary = of(&short);
+    assert_eq!(
+        (summary.longest_blocked, summary.episodes.len()),
+        (vec![], 1)
+    );
+    assert_eq!(of(&long).longest_blocked.len(), 1);
+}
+
+#[test]
 fn a_report_without_utf_8() {
     let text = shown(&found(), &look(Symbols::ASCII, 60));
     assert!(text.is_ascii(), "{text}");
