@@ -12,15 +12,17 @@ use std::{
     collections::HashMap,
     io::stdin,
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd},
+    thread::{self, JoinHandle},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use io_uring::IoUring;
+use portwatch::clock::boot_now;
 
 pub(crate) use self::{process::raise_loopback, socket::attach_program};
 use crate::{
     ports::{is_mini_socket, tcp_state},
-    protocol::{Reply, Request, put, put_fd, take, take_fd},
+    protocol::{How, Reply, Request, put, put_fd, take, take_fd},
 };
 
 /// Argument that makes the scenario binary an agent.
@@ -31,6 +33,9 @@ pub const ONCE: &str = "once";
 pub const STAND_IN: &str = "PORTWATCH_STAND_IN";
 /// Option that names a descriptor which an agent has from the program it was before.
 pub const KEEP: &str = "--keep";
+
+/// When the time is near.
+const NEAR_NS: u64 = 500_000;
 
 /// Whether this process stands in for another program. What an agent executes later has the argument.
 #[must_use]
@@ -44,6 +49,8 @@ pub fn is_stand_in() -> bool {
 struct Agent {
     sockets: HashMap<RawFd, OwnedFd>,
     rings: Vec<IoUring>,
+    /// Closes a socket at its time.
+    closing: Option<JoinHandle<Result<()>>>,
 }
 
 /// Obeys until the script is gone.
@@ -53,6 +60,7 @@ pub fn serve(kept: &[RawFd]) -> Result<()> {
     let mut agent = Agent {
         sockets: kept.iter().map(adopt).collect(),
         rings: Vec::new(),
+        closing: None,
     };
     put(stdin(), &Reply::Hello(process::identity()?))?;
     while let Some(request) = take(stdin())? {
@@ -66,6 +74,10 @@ pub fn serve(kept: &[RawFd]) -> Result<()> {
 
 impl Agent {
     fn perform(&mut self, request: &Request) -> Result<Reply> {
+        if let Some(closing) = self.closing.take() {
+            let closed = closing.join();
+            closed.unwrap_or_else(|_| Err(anyhow!("the thread that closes panicked")))?;
+        }
         match request {
             Request::Socket(kind) => match socket::open(*kind)? {
                 Some(socket) => Ok(self.keep(socket)),
@@ -78,6 +90,10 @@ impl Agent {
                 how,
                 then_kill,
             } => socket::bind(self.socket(*fd)?, to, *how, *then_kill),
+            Request::BindAt { fd, to, boot_ns } => {
+                spin_until(*boot_ns)?;
+                socket::bind(self.socket(*fd)?, to, How::Syscall, None)
+            }
             Request::Listen(fd, how) => socket::listen(self.socket(*fd)?, *how),
             Request::Connect(fd, to) => socket::connect(self.socket(*fd)?, *to),
             Request::ConnectOnceAllowed(fd, to) => {
@@ -89,6 +105,16 @@ impl Agent {
             Request::Fill(fd) => socket::fill(self.socket(*fd)?),
             Request::Close(fd) => {
                 self.sockets.remove(fd).context("no such descriptor")?;
+                Ok(Reply::Done)
+            }
+            Request::CloseAt(fd, boot_ns) => {
+                let socket = self.sockets.remove(fd).context("no such descriptor")?;
+                let boot_ns = *boot_ns;
+                self.closing = Some(thread::spawn(move || {
+                    spin_until(boot_ns)?;
+                    drop(socket);
+                    Ok(())
+                }));
                 Ok(Reply::Done)
             }
             Request::TcpState(local, remote) => Ok(Reply::TcpState(tcp_state(*local, *remote)?)),
@@ -169,6 +195,16 @@ impl Agent {
         self.sockets.insert(fd, socket);
         Reply::Fd(fd)
     }
+}
+
+/// Waits without giving the processor away when the time is near: who is woken up comes late.
+fn spin_until(boot_ns: u64) -> Result<()> {
+    while boot_now()? < boot_ns {
+        if boot_now()? + NEAR_NS < boot_ns {
+            thread::yield_now();
+        }
+    }
+    Ok(())
 }
 
 /// A process that binds, and ends at once with the errno as its exit code, without a chance to look at it.

@@ -5,6 +5,7 @@ mod episodes;
 mod holding;
 mod means;
 mod proven;
+mod race;
 
 use std::collections::BTreeSet;
 
@@ -227,7 +228,8 @@ impl Difference {
 
     /// That a TCP or UDP port is in use is said by its errno already.
     fn stage(&mut self, expected: &Expected, failure: &Failure, stage: &Value) {
-        let in_use = expected.result == "EADDRINUSE" && expected.proto != "unix";
+        let has_rule = ["tcp", "udp", "mptcp"].contains(&expected.proto.as_str());
+        let in_use = expected.result == "EADDRINUSE" && has_rule;
         match &failure.stage {
             // A filter shows in any tier.
             Some(truth) if self.staged || truth == "seccomp" || !stage.is_null() => {
@@ -258,6 +260,9 @@ impl Difference {
         };
         if verdict.is_null() {
             return self.note(&format!("no verdict; the cause is {cause}"));
+        }
+        if self.race(failure, record) {
+            return;
         }
         let late = failure
             .primary

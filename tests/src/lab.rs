@@ -48,7 +48,8 @@ pub struct Pace {
     pub at_failures: bool,
 }
 
-/// Line that a scenario prints when it stops. It goes on at the next line of its standard input.
+/// Line that a scenario prints when it stops. It goes on at the next line of its standard input: an empty one, or the
+/// cause that was told of a failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stop {
@@ -234,19 +235,17 @@ impl Lab {
     pub fn checkpoint(&self) -> Result<()> {
         self.passed_checkpoint.set(true);
         if self.pace.at_checkpoint {
-            stop(&Stop::Checkpoint)
-        } else {
-            Ok(())
+            stop(&Stop::Checkpoint)?;
         }
+        Ok(())
     }
 
     /// Waits until all that becomes of watched ports has been told, if anyone watches.
     pub fn await_changes(&self) -> Result<()> {
         if self.pace.at_failures {
-            stop(&Stop::Changes(self.changes.borrow().clone()))
-        } else {
-            Ok(())
+            stop(&Stop::Changes(self.changes.borrow().clone()))?;
         }
+        Ok(())
     }
 
     /// This story must be told.
@@ -318,6 +317,15 @@ fn directory_for_programs() -> Result<TempDir> {
     }
 }
 
+/// What came of an attempt that could come to either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Raced {
+    /// It succeeded.
+    Bound,
+    /// It failed; with the cause that was told, if anybody watches.
+    Refused(Option<String>),
+}
+
 /// A bind or listen that has ended. The script says what must have come of it.
 #[must_use]
 pub struct Attempt<'lab> {
@@ -343,24 +351,38 @@ impl Attempt<'_> {
         self.fails(Errno::EADDRINUSE, blame)
     }
 
+    /// It succeeded, or failed with `EADDRINUSE`, and this is what must be said of that.
+    pub fn raced(self, blame: &Blame) -> Result<Raced> {
+        if self.lab.ledger.borrow()[self.index].errno == 0 {
+            return Ok(Raced::Bound);
+        }
+        self.failed(Errno::EADDRINUSE, blame).map(Raced::Refused)
+    }
+
     /// It failed with this errno, and this is what must be said of it.
     pub fn fails(self, errno: Errno, blame: &Blame) -> Result<()> {
+        self.failed(errno, blame).map(drop)
+    }
+
+    /// The same; gives the cause that was told, if anybody watches.
+    fn failed(self, errno: Errno, blame: &Blame) -> Result<Option<String>> {
         let (lab, index) = (self.lab, self.index);
         lab.ledger.borrow_mut()[index].failure = Some(Failure::from(blame));
         self.check(&format!("{errno:?}"))?;
         if !lab.pace.at_failures {
-            return Ok(());
+            return Ok(None);
         }
         let ledger = lab.ledger.borrow();
         let pid = ledger[index].binder.pid;
         let same = |entry: &&Expected| entry.binder.pid == pid && !entry.before_tracing;
         let attempt = ledger[..=index].iter().filter(same).count();
         let kernel = ledger[index].kernel;
-        stop(&Stop::Failure {
+        let told = stop(&Stop::Failure {
             pid,
             attempt,
             kernel,
-        })
+        })?;
+        Ok(Some(told))
     }
 
     fn check(self, result: &str) -> Result<()> {
@@ -379,12 +401,14 @@ impl Attempt<'_> {
     }
 }
 
-fn stop(at: &Stop) -> Result<()> {
+/// Gives what is answered: the cause that was told of a failure.
+fn stop(at: &Stop) -> Result<String> {
     let mut stdout = stdout().lock();
     writeln!(stdout, "{}", serde_json::to_string(at)?)?;
     stdout.flush()?;
-    stdin().lock().read_line(&mut String::new())?;
-    Ok(())
+    let mut answer = String::new();
+    stdin().lock().read_line(&mut answer)?;
+    Ok(answer.trim_end().to_owned())
 }
 
 /// Of a process that starts now.

@@ -26,6 +26,8 @@ pub enum Kind {
     Mptcp4,
     Udp4,
     Udp6,
+    /// ICMP echo, for programs without privileges: the "port" is the identifier of the echo.
+    Ping4,
     Unix,
     UnixDatagram,
 }
@@ -38,6 +40,7 @@ impl Kind {
             Self::Tcp4 | Self::Tcp6 => "tcp",
             Self::Mptcp4 => "mptcp",
             Self::Udp4 | Self::Udp6 => "udp",
+            Self::Ping4 => "icmp",
             Self::Unix | Self::UnixDatagram => "unix",
         }
     }
@@ -108,6 +111,15 @@ pub enum Request {
         /// A process to kill as soon as the call has returned.
         then_kill: Option<i32>,
     },
+    /// Binds at a moment of the boot clock.
+    BindAt {
+        /// The socket.
+        fd: RawFd,
+        /// Where to.
+        to: Target,
+        /// When, in nanoseconds.
+        boot_ns: u64,
+    },
     /// Listens.
     Listen(RawFd, How),
     /// Connects.
@@ -124,6 +136,8 @@ pub enum Request {
     Fill(RawFd),
     /// Closes.
     Close(RawFd),
+    /// Closes at this moment of the boot clock, in nanoseconds, and answers before. What is asked for next waits for it.
+    CloseAt(RawFd, u64),
     /// Reads the state of a TCP connection of this network namespace, by local and remote port.
     TcpState(u16, u16),
     /// Whether such a connection is a mini-socket.

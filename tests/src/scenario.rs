@@ -9,7 +9,9 @@ mod inherited;
 mod keeping;
 mod listener;
 mod namespace;
+mod other;
 mod policy;
+mod race;
 mod refusal;
 mod reuseport;
 mod time_wait;
@@ -96,6 +98,8 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         keeping::SCENARIOS,
         watched::SCENARIOS,
         episode::SCENARIOS,
+        race::SCENARIOS,
+        other::SCENARIOS,
     ]
     .into_iter()
     .flatten()

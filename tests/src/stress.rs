@@ -236,6 +236,7 @@ fn play(binary: &Path, log: &Log, scenario: &str) -> Result<(Truth, Vec<String>)
             // If it does not come the comparison will say so.
             let _ = log.wait_until(patience(), |told| hidden || told.of(*pid) >= *attempt);
         }
+        None
     });
     log.mark()?;
     let mut truth = match truth {

@@ -105,6 +105,10 @@ pub struct Failure {
     /// The cause if the socket is older than portwatch, where that is another one. Then nothing else is demanded of the
     /// verdict.
     pub cause_when_late: Option<String>,
+    /// Causes that may be told in its place. Then nothing else is demanded of the verdict.
+    pub cause_or: Vec<String>,
+    /// The process that let go of the port during the call. No other is named.
+    pub released_by: Option<u32>,
     /// The stage that refused; `None` where the scenario does not say.
     pub stage: Option<String>,
     /// Causes that must be in `also`, in any order, beside others.

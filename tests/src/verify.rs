@@ -119,8 +119,9 @@ impl Verifier {
         let player = Player::start(&self.scenarios, scenario, &[])?;
         let truth = player.finish(|stop| {
             drop(on_stage.take());
-            await_records(trace, before, stop);
+            let cause = await_records(trace, before, stop);
             on_stage = Some(enter());
+            cause
         })?;
         await_what_has_happened(trace, before)?;
         trace.look(|records| Outcome::new(truth, records, before))
@@ -163,26 +164,36 @@ fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     outcome.unwrap_or_else(|_| Err(anyhow!("its thread panicked")))
 }
 
-/// Waits for what a scenario stops for. If it does not come, the comparison will say so, with all that is known then.
-fn await_records(trace: &Trace, before: usize, stop: &Stop) {
-    let _ = match stop {
-        Stop::Checkpoint => Ok(()),
+/// Waits for what a scenario stops for; gives the cause that is told of a failure. If it does not come, the comparison will
+/// say so, with all that is known then.
+fn await_records(trace: &Trace, before: usize, stop: &Stop) -> Option<String> {
+    match stop {
+        Stop::Checkpoint => None,
         Stop::Failure {
             pid,
             attempt,
             kernel,
-        } => trace.wait_until("record of the failure", |records| {
-            let hidden = *kernel && !is_traced(records, "stages");
-            let told = attempts_of(&records[before..], *pid).len();
-            (hidden || told >= *attempt).then_some(())
-        }),
+        } => {
+            let told = trace.wait_until("record of the failure", |records| {
+                let hidden = *kernel && !is_traced(records, "stages");
+                let told = attempts_of(&records[before..], *pid);
+                let record = told.get(attempt - 1);
+                (hidden || record.is_some()).then(|| cause_of(record?))
+            });
+            told.ok().flatten()
+        }
         Stop::Changes(changes) => {
             let wait = patience() + LONGEST_WAIT;
-            trace.wait_long("records of the changes", wait, |records| {
+            let _ = trace.wait_long("records of the changes", wait, |records| {
                 have_come(changes, records, before).then_some(())
-            })
+            });
+            None
         }
-    };
+    }
+}
+
+fn cause_of(record: &Value) -> Option<String> {
+    record["verdict"]["cause"].as_str().map(str::to_owned)
 }
 
 /// Records come in the order of events: behind that of a bind of our own, none of what was before it is missing.

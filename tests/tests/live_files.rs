@@ -8,20 +8,24 @@
 use std::{
     fs::{self, File},
     net::TcpListener,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::{
+        fd::AsFd,
+        unix::fs::{OpenOptionsExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
     process::{Command, Output},
 };
 
 use nix::{
     fcntl::OFlag,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
     pty::{grantpt, posix_openpt, ptsname_r, unlockpt},
     sys::signal::Signal,
 };
 use portwatch_tests::{
     harness::{
-        Ended, Run, can, can_trace, check_file, check_log, parse_log, portwatch_binary, read_file,
-        read_lines, trace_command, wait_for_files,
+        Ended, Run, can, can_trace, check_file, check_log, parse_log, patience, portwatch_binary,
+        read_file, read_lines, trace_command, wait_for_files,
     },
     ports::Claim,
 };
@@ -307,10 +311,15 @@ fn a_terminal_that_is_gone_is_the_end() {
         .unwrap();
     let path = directory.path().join("log.jsonl");
     let mut command = trace_command(&portwatch_binary().unwrap(), &[]);
+    let same_terminal = terminal.try_clone().unwrap();
     command.arg("-o").arg(&path).stdout(terminal);
     let run = Run::start_with_own_stdout(command).unwrap();
     run.wait_until_tracing().unwrap();
     drop(master);
+    // A process that another test makes has it too, until it runs its program.
+    let mut hangup = [PollFd::new(same_terminal.as_fd(), PollFlags::empty())];
+    let patience = PollTimeout::try_from(patience()).unwrap();
+    assert_eq!(poll(&mut hangup, patience), Ok(1));
     run.signal(Signal::SIGHUP).unwrap();
     let ended = run.finish().unwrap();
     assert_eq!(ended.code(), 0, "{ended:?}");

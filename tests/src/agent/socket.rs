@@ -38,6 +38,7 @@ pub(super) fn open(kind: Kind) -> Result<Option<OwnedFd>> {
         Kind::Mptcp4 => (libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_MPTCP),
         Kind::Udp4 => (libc::AF_INET, libc::SOCK_DGRAM, 0),
         Kind::Udp6 => (libc::AF_INET6, libc::SOCK_DGRAM, 0),
+        Kind::Ping4 => (libc::AF_INET, libc::SOCK_DGRAM, libc::IPPROTO_ICMP),
         Kind::Unix => (libc::AF_UNIX, libc::SOCK_STREAM, 0),
         Kind::UnixDatagram => (libc::AF_UNIX, libc::SOCK_DGRAM, 0),
     };

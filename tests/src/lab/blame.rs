@@ -33,6 +33,8 @@ impl Blame {
             cause,
             cause_needs_history: false,
             cause_when_late: None,
+            cause_or: Vec::new(),
+            released_by: None,
             stage: None,
             also: Vec::new(),
             primary: None,
@@ -55,6 +57,21 @@ impl Blame {
     #[must_use]
     pub fn when_late(mut self, cause: &str) -> Self {
         self.0.cause_when_late = Some(cause.into());
+        self
+    }
+
+    /// This may be told as well: which of them is true is known to nobody who is not in the kernel. Nothing else is
+    /// demanded then but that nobody else is named.
+    #[must_use]
+    pub fn or(mut self, cause: &str) -> Self {
+        self.0.cause_or.push(cause.into());
+        self
+    }
+
+    /// This process, and no other, was seen to let go of the port during the call.
+    #[must_use]
+    pub fn released_by(mut self, holder: &Process<'_>) -> Self {
+        self.0.released_by = Some(holder.pid());
         self
     }
 

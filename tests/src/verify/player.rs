@@ -55,15 +55,19 @@ impl Player {
         Ok(self)
     }
 
-    /// Goes on to the end, and calls wherever it stops after the checkpoint, while everybody is still there.
-    pub(crate) fn finish(mut self, mut at_stop: impl FnMut(&Stop)) -> Result<Truth> {
+    /// Goes on to the end, and calls wherever it stops after the checkpoint, while everybody is still there. It is told the
+    /// cause that is given.
+    pub(crate) fn finish(
+        mut self,
+        mut at_stop: impl FnMut(&Stop) -> Option<String>,
+    ) -> Result<Truth> {
         if self.at_checkpoint {
             writeln!(self.go_on)?;
         }
         while let Some(stop) = self.next_stop()? {
             ensure!(stop != Stop::Checkpoint, "a checkpoint was not asked for");
-            at_stop(&stop);
-            writeln!(self.go_on)?;
+            let cause = at_stop(&stop).unwrap_or_default();
+            writeln!(self.go_on, "{cause}")?;
         }
         let status = self.process.wait()?;
         ensure!(status.success(), "the scenario failed: {status}");

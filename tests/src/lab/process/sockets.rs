@@ -90,6 +90,16 @@ impl<'lab> Process<'lab> {
         self.attempt("bind", socket, to, how, &request)
     }
 
+    /// Binds at a moment of the boot clock, in nanoseconds.
+    pub fn bind_at(&self, socket: Sock, to: SocketAddr, boot_ns: u64) -> Result<Attempt<'lab>> {
+        let request = Request::BindAt {
+            fd: socket.0,
+            to: to.into(),
+            boot_ns,
+        };
+        self.attempt("bind", socket, to.into(), How::Syscall, &request)
+    }
+
     /// Listens.
     pub fn listen(&self, socket: Sock) -> Result<Attempt<'lab>> {
         self.listen_by(socket, How::Syscall)
@@ -260,6 +270,12 @@ impl<'lab> Process<'lab> {
     pub fn close(&self, socket: Sock) -> Result<()> {
         self.sockets.borrow_mut().remove(&socket);
         self.ask(&Request::Close(socket.0)).map(drop)
+    }
+
+    /// Will close at a moment of the boot clock, in nanoseconds, before it does anything else.
+    pub fn close_at(&self, socket: Sock, boot_ns: u64) -> Result<()> {
+        self.sockets.borrow_mut().remove(&socket);
+        self.ask(&Request::CloseAt(socket.0, boot_ns)).map(drop)
     }
 
     /// Reads until the peer has closed.
