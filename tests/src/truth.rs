@@ -107,7 +107,8 @@ pub struct Failure {
     pub cause_when_late: Option<String>,
     /// Causes that may be told in its place. Then nothing else is demanded of the verdict.
     pub cause_or: Vec<String>,
-    /// The process that let go of the port during the call. No other is named.
+    /// The process that let go of the port during the call. Where the kernel gives cookies (5.12) it is named, and no other
+    /// is anywhere.
     pub released_by: Option<u32>,
     /// The stage that refused; `None` where the scenario does not say.
     pub stage: Option<String>,

@@ -88,6 +88,9 @@ enum Command {
         /// Where portwatch may get what it knows from; several times for several. Without a command each by default.
         #[arg(long, value_name = "TIER")]
         tier: Vec<TierArg>,
+        /// Processors of a guest that runs a command.
+        #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+        processors: u8,
         /// One more program for the guest's /bin; it must be linked statically.
         #[arg(long, value_name = "FILE")]
         add: Vec<PathBuf>,
@@ -205,6 +208,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Vm {
             kernel,
             tier,
+            processors,
             add,
             limit,
             check,
@@ -213,6 +217,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             let request = vm::Request {
                 kernel,
                 tiers: tier.iter().flat_map(|tier| tier.tiers()).copied().collect(),
+                processors: processors.into(),
                 add,
                 limit: Duration::from_secs(limit),
                 check,

@@ -40,6 +40,8 @@ pub(crate) struct Request {
     pub(crate) kernel: String,
     /// Which tiers; without a command, none means each.
     pub(crate) tiers: Vec<Tier>,
+    /// How many processors a guest has that runs the command.
+    pub(crate) processors: usize,
     /// More programs for the guests.
     pub(crate) add: Vec<PathBuf>,
     /// How long one guest may run.
@@ -56,6 +58,7 @@ impl Request {
         Self {
             kernel: "all".to_owned(),
             tiers: Vec::new(),
+            processors: 1,
             add: Vec::new(),
             limit,
             check: true,
@@ -63,13 +66,22 @@ impl Request {
         }
     }
 
-    fn jobs(&self, object: Option<&str>) -> Vec<Job> {
+    /// What each kernel is tried in.
+    fn machines(&self, object: Option<&str>) -> Vec<Machine> {
+        let machine = |processors, jobs| Machine { processors, jobs };
+        let everything = |tiers| {
+            vec![
+                machine(1, Job::all(tiers, object)),
+                machine(2, Job::races(tiers)),
+            ]
+        };
         let typed = |tier| Job::typed(&self.command, tier);
+        let one = |jobs| vec![machine(self.processors, jobs)];
         match (self.command.is_empty(), self.tiers.as_slice()) {
-            (true, []) => Job::all(Tier::ALL, object),
-            (true, tiers) => Job::all(tiers, object),
-            (false, []) => vec![typed(None)],
-            (false, tiers) => tiers.iter().map(|&tier| typed(Some(tier))).collect(),
+            (true, []) => everything(Tier::ALL),
+            (true, tiers) => everything(tiers),
+            (false, []) => one(vec![typed(None)]),
+            (false, tiers) => one(tiers.iter().map(|&tier| typed(Some(tier))).collect()),
         }
     }
 
@@ -79,9 +91,16 @@ impl Request {
     }
 }
 
+/// What a kernel is tried in, and with.
+struct Machine {
+    processors: usize,
+    jobs: Vec<Job>,
+}
+
 /// A kernel that has been tried.
-struct Tried {
+struct Tried<'a> {
     kernel: &'static Kernel,
+    jobs: &'a [Job],
     ending: Ending,
     seconds: f64,
 }
@@ -94,34 +113,38 @@ pub(crate) fn vm(request: &Request) -> Result<u8> {
     let kernels = selected(&request.kernel)?;
     let qemu = Qemu::ensure()?;
     let programs = Programs::build(&request.add)?;
-    let jobs = request.jobs(programs.object());
+    let machines = request.machines(programs.object());
     let mut vmlinuz = Vec::new();
     for &kernel in &kernels {
         vmlinuz.push((kernel, kernel.ensure(false)?.join("vmlinuz")));
     }
-    let try_one = |(kernel, vmlinuz): &(&'static Kernel, PathBuf)| {
-        let guest = Guest {
-            name: kernel.name,
-            qemu: &qemu,
-            vmlinuz,
-            programs: &programs,
-            jobs: &jobs,
-            limit: request.limit,
-            is_quiet: kernels.len() > 1,
+    let mut tried = Vec::new();
+    for Machine { processors, jobs } in &machines {
+        let try_one = |(kernel, vmlinuz): &(&'static Kernel, PathBuf)| {
+            let guest = Guest {
+                name: kernel.name,
+                qemu: &qemu,
+                vmlinuz,
+                programs: &programs,
+                processors: *processors,
+                jobs,
+                limit: request.limit,
+                is_quiet: kernels.len() > 1,
+            };
+            run(kernel, jobs, &guest)
         };
-        run(kernel, &guest)
-    };
-    let tried = side_by_side(&vmlinuz, try_one);
+        tried.extend(side_by_side(&vmlinuz, *processors, try_one));
+    }
     for one in &tried {
-        say(summary(one, &jobs));
+        say(summary(one));
     }
     let code = tried
         .iter()
         .map(|one| code(&one.ending))
         .find(|&code| code != 0);
     if request.makes_the_table() && code.is_none() {
-        let table = table::render(&rows(&tried, &jobs, &programs)?);
-        let proven = causes::render(&columns(&tried, &jobs, &programs, request.check)?)?;
+        let table = table::render(&rows(&tried, &programs)?);
+        let proven = causes::render(&columns(&tried, &programs, request.check)?)?;
         if request.check {
             table::check(&table)?;
             causes::check(&proven)?;
@@ -133,14 +156,18 @@ pub(crate) fn vm(request: &Request) -> Result<u8> {
     Ok(code.unwrap_or_default())
 }
 
-/// Runs guests, several at a time if there are processors for it. The answers are in their order.
-fn side_by_side<T: Sync, A: Send>(items: &[T], run: impl Fn(&T) -> A + Sync) -> Vec<A> {
-    let processors = thread::available_parallelism().map_or(1, usize::from);
+/// Runs guests of so many processors, several at a time if there are enough for it. The answers are in their order.
+fn side_by_side<T: Sync, A: Send>(
+    items: &[T],
+    processors: usize,
+    run: impl Fn(&T) -> A + Sync,
+) -> Vec<A> {
+    let here = thread::available_parallelism().map_or(1, usize::from);
     let queue = Mutex::new(items.iter().enumerate());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let answers = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for _ in 0..(processors / guest::PROCESSORS).max(1) {
+        for _ in 0..(here / processors).max(1) {
             scope.spawn(|| {
                 while let Some((index, item)) = next() {
                     let answer = run(item);
@@ -156,7 +183,7 @@ fn side_by_side<T: Sync, A: Send>(items: &[T], run: impl Fn(&T) -> A + Sync) -> 
 }
 
 /// Runs a guest; its output comes out whole.
-fn run(kernel: &'static Kernel, guest: &Guest<'_>) -> Tried {
+fn run<'a>(kernel: &'static Kernel, jobs: &'a [Job], guest: &Guest<'_>) -> Tried<'a> {
     say(format!("kernel {:7} boots", kernel.name));
     let began = Instant::now();
     let ending = guest.run().unwrap_or_else(|error| Ending {
@@ -176,6 +203,7 @@ fn run(kernel: &'static Kernel, guest: &Guest<'_>) -> Tried {
     }
     Tried {
         kernel,
+        jobs,
         ending,
         seconds: began.elapsed().as_secs_f64(),
     }
@@ -189,10 +217,10 @@ fn code(ending: &Ending) -> u8 {
 }
 
 /// A line for each job, and one for the guest.
-fn summary(tried: &Tried, jobs: &[Job]) -> String {
+fn summary(tried: &Tried<'_>) -> String {
     let name = tried.kernel.name;
     let mut lines = Vec::new();
-    for (job, done) in jobs.iter().zip(&tried.ending.done) {
+    for (job, done) in tried.jobs.iter().zip(&tried.ending.done) {
         lines.push(format!(
             "kernel {name:7} {:30} exit code {}, {:.0} s",
             job.title, done.code, done.seconds
@@ -211,9 +239,9 @@ fn summary(tried: &Tried, jobs: &[Job]) -> String {
 }
 
 /// The table's: every kernel's, and this machine's as far as it can trace.
-fn rows(tried: &[Tried], jobs: &[Job], programs: &Programs) -> Result<Vec<Row>> {
+fn rows(tried: &[Tried<'_>], programs: &Programs) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for (kernel, tier, answer) in answers(tried, jobs, Question::Capabilities) {
+    for (kernel, tier, answer) in answers(tried, Question::Capabilities) {
         let row = Row::read(kernel, tier, answer);
         rows.push(row.with_context(|| format!("kernel {kernel}: no answer"))?);
     }
@@ -230,12 +258,11 @@ fn rows(tried: &[Tried], jobs: &[Job], programs: &Programs) -> Result<Vec<Row>> 
 
 /// What the guests answer to a question: the kernel, the tier and the answer.
 fn answers<'a>(
-    tried: &'a [Tried],
-    jobs: &'a [Job],
+    tried: &'a [Tried<'a>],
     question: Question,
 ) -> impl Iterator<Item = (&'static str, Tier, &'a str)> {
-    let of = move |one: &'a Tried| {
-        let told = jobs.iter().zip(&one.ending.done);
+    let of = move |one: &'a Tried<'a>| {
+        let told = one.jobs.iter().zip(&one.ending.done);
         let answering = told.filter(move |(job, _)| job.answers == Some(question));
         answering.filter_map(|(job, done)| Some((one.kernel.name, job.tier?, done.answer.as_str())))
     };
@@ -244,15 +271,15 @@ fn answers<'a>(
 
 /// The columns of the table of causes: every kernel's, and this machine's in the tier that it has, if they are to be written
 /// and root does it.
-fn columns(
-    tried: &[Tried],
-    jobs: &[Job],
-    programs: &Programs,
-    only_compare: bool,
-) -> Result<Vec<Column>> {
-    let columns = answers(tried, jobs, Question::Proven);
-    let columns = columns.map(|(kernel, tier, answer)| Column::read(kernel, tier, answer));
-    let mut columns = columns.collect::<Result<Vec<_>>>()?;
+fn columns(tried: &[Tried<'_>], programs: &Programs, only_compare: bool) -> Result<Vec<Column>> {
+    let mut columns: Vec<Column> = Vec::new();
+    for (kernel, tier, answer) in answers(tried, Question::Proven) {
+        let column = Column::read(kernel, tier, answer)?;
+        match columns.iter_mut().find(|other| other.is_of(&column)) {
+            Some(other) => other.add(column),
+            None => columns.push(column),
+        }
+    }
     if !only_compare {
         match here(programs) {
             Ok(column) => columns.push(column),
@@ -310,14 +337,19 @@ mod tests {
     #[test]
     fn a_command_is_run_once_unless_tiers_are_named() {
         let mut request = Request::everything(Duration::ZERO);
-        assert_eq!(request.jobs(None).len(), 7);
+        let jobs = |request: &Request| -> Vec<usize> {
+            let machines = request.machines(None);
+            machines.iter().map(|machine| machine.jobs.len()).collect()
+        };
+        assert_eq!(jobs(&request), [7, 4]);
         request.tiers = vec![Tier::Fexit];
-        assert_eq!(request.jobs(None).len(), 4);
+        assert_eq!(jobs(&request), [4, 2]);
         assert!(!request.makes_the_table());
         request.command = vec!["live".to_owned(), "v6".to_owned()];
         let titles = |request: &Request| -> Vec<String> {
-            let jobs = request.jobs(None);
-            jobs.into_iter().map(|job| job.title).collect()
+            let jobs = request.machines(None).into_iter();
+            let jobs = jobs.flat_map(|machine| machine.jobs);
+            jobs.map(|job| job.title).collect()
         };
         assert_eq!(titles(&request), ["live v6, tier fexit"]);
         request.tiers.clear();
@@ -327,7 +359,7 @@ mod tests {
     #[test]
     fn answers_are_in_the_order_of_the_questions() {
         let items: Vec<u32> = (0..100).collect();
-        assert_eq!(side_by_side(&items, |item| item * 2)[99], 198);
-        assert!(side_by_side(&items, |item| *item).is_sorted());
+        assert_eq!(side_by_side(&items, 1, |item| item * 2)[99], 198);
+        assert!(side_by_side(&items, 2, |item| *item).is_sorted());
     }
 }

@@ -44,7 +44,13 @@ impl Proven {
         };
         let verdict = &record["verdict"];
         let told = text(&verdict["cause"]);
-        let sure = text(&verdict["confidence"]);
+        // In which way a race is told is up to chance: what can be relied on is the least.
+        let is_race = !failure.cause_or.is_empty();
+        let sure = if is_race {
+            "inferred".to_owned()
+        } else {
+            text(&verdict["confidence"])
+        };
         let also = strings(&verdict["also"]);
         for cause in failure.cause.iter().chain(&failure.also) {
             let word = if *cause == told {

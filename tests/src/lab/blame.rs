@@ -68,7 +68,7 @@ impl Blame {
         self
     }
 
-    /// This process, and no other, was seen to let go of the port during the call.
+    /// This process, and no other, let go of the port during the call.
     #[must_use]
     pub fn released_by(mut self, holder: &Process<'_>) -> Self {
         self.0.released_by = Some(holder.pid());

@@ -37,6 +37,18 @@ impl Column {
         })
     }
 
+    /// True if it is of the same kernel and tier.
+    pub(super) fn is_of(&self, other: &Self) -> bool {
+        (&self.name, self.tier) == (&other.name, other.tier)
+    }
+
+    /// Adds what was proven elsewhere alone.
+    pub(super) fn add(&mut self, other: Self) {
+        for (id, word) in other.proven {
+            self.proven.entry(id).or_insert(word);
+        }
+    }
+
     fn head(&self) -> String {
         format!("{}, {}", self.name, self.tier.name())
     }

@@ -18,10 +18,6 @@ use super::programs::Programs;
 use super::qemu::Qemu;
 use crate::shell::say;
 
-/// Processors of a guest. Emulated ones wait for each other a lot: two guests of one do together what one of two does in
-/// half of the time.
-pub(super) const PROCESSORS: usize = 1;
-
 /// Lines of the kernel that are shown when a guest fails.
 const LAST_LINES: usize = 60;
 
@@ -37,6 +33,8 @@ pub(super) struct Guest<'a> {
     pub(super) qemu: &'a Qemu,
     pub(super) vmlinuz: &'a Path,
     pub(super) programs: &'a Programs,
+    /// Emulated ones wait for each other a lot: two guests of one do together what one of two does in half of the time.
+    pub(super) processors: usize,
     pub(super) jobs: &'a [Job],
     /// Longest time that it may run.
     pub(super) limit: Duration,
@@ -112,7 +110,7 @@ impl Guest<'_> {
         let serial = |name: &str| format!("file:{}", file(name).display());
         let mut qemu = self.qemu.command();
         qemu.args(["-accel", "tcg", "-cpu", "max", "-m", "2G"])
-            .args(["-smp", &PROCESSORS.to_string()])
+            .args(["-smp", &self.processors.to_string()])
             .args(["-nodefaults", "-no-user-config", "-display", "none"])
             // A guest that restarts has ended.
             .arg("-no-reboot")

@@ -46,6 +46,9 @@ fn proven(tier: Tier) -> String {
 /// Pairs for the rule: enough for every clause, and done in half a minute.
 const PAIRS: &str = "20000";
 
+/// Scenarios that take two processors: what they do must meet in a microsecond.
+const RACES: &str = "released-just-now";
+
 /// A command.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
@@ -98,6 +101,15 @@ impl Job {
         let rule = words(&format!("scenario rule --pairs {PAIRS}"));
         jobs.push(Self::new("rule", rule, None));
         jobs
+    }
+
+    /// What has to hold on a kernel with two processors, and cannot be tried with one.
+    pub(super) fn races(tiers: &[Tier]) -> Vec<Self> {
+        let of = |&tier| {
+            let words = ["live", RACES].map(str::to_owned).into();
+            [Self::new("races", words, Some(tier)), Self::proven(tier)]
+        };
+        tiers.iter().flat_map(of).collect()
     }
 
     /// Answers with what portwatch can know.
