@@ -9,7 +9,8 @@
 //! Which causes were proven is written to the file that `PORTWATCH_TEST_PROVEN` names, if it does.
 //!
 //! In an emulated machine (`PORTWATCH_TEST_AGAIN`) what went wrong in company is played once more alone, and what was wrong
-//! is shown: there a processor may stand still anywhere for long, and newer kernels hide calls from programs meanwhile.
+//! is shown: there a processor may stand still anywhere for long, and newer kernels hide calls from programs meanwhile. One
+//! that is slower than the kernel's timers skips what lives by them, and says so.
 
 use std::{
     env,
@@ -23,6 +24,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use portwatch_tests::{
     check::{Proven, hides_calls},
     harness::{Trace, can, can_trace, portwatch_binary},
+    lab::TOO_LATE,
     scenario::all,
     verify::{BATCH, Outcome, Verifier},
 };
@@ -175,25 +177,34 @@ fn verifier() -> Result<Option<Verifier>, Failed> {
 /// Fails if something is wrong; in an emulated machine only if it is wrong again `alone`.
 #[expect(clippy::print_stderr, reason = "the output of a test")]
 fn judge(outcome: Result<Outcome>, alone: impl FnOnce() -> Result<Outcome>) -> Result<(), Failed> {
-    let Err(wrong) = verdict(outcome) else {
-        return Ok(());
+    let wrong = match verdict(outcome) {
+        Ok(None) => return Ok(()),
+        Ok(Some(reason)) => reason,
+        Err(wrong) => wrong,
     };
     if env::var_os("PORTWATCH_TEST_AGAIN").is_none() {
         return Err(wrong.into());
     }
     eprintln!("played again alone, because: {wrong}");
-    Ok(verdict(alone())?)
+    if let Some(reason) = verdict(alone())? {
+        can(&reason, false);
+    }
+    Ok(())
 }
 
-fn verdict(outcome: Result<Outcome>) -> Result<(), String> {
+/// Gives the reason if it could not be played for lack of time.
+fn verdict(outcome: Result<Outcome>) -> Result<Option<String>, String> {
     let outcome = outcome.map_err(|error| format!("{error:#}"))?;
     if let Some(reason) = &outcome.skipped {
+        if reason == TOO_LATE {
+            return Ok(Some(reason.clone()));
+        }
         can(reason, reason != "needs root");
     }
     if outcome.problems.is_empty() {
         let mut proven = PROVEN.lock().map_err(|error| error.to_string())?;
         proven.get_or_insert_default().add(&outcome.proven);
-        Ok(())
+        Ok(None)
     } else {
         Err(outcome.problems.join("\n"))
     }

@@ -170,13 +170,6 @@ impl Blame {
         self
     }
 
-    /// The socket to act on got its port after the checkpoint.
-    #[must_use]
-    pub fn came_now(mut self) -> Self {
-        self.change(|primary| primary.before_tracing = false);
-        self
-    }
-
     /// The owner of the socket to act on has ended.
     #[must_use]
     pub fn owner_is_dead(mut self) -> Self {

@@ -60,7 +60,7 @@ fn ephemeral_time_wait(lab: &Lab) -> Result<()> {
     client.await_tcp(port, server_port, Some(5))?;
     server.close(incoming)?;
     client.await_tcp(port, server_port, Some(6))?;
-    lab.checkpoint()?;
+    lab.checkpoint_in_time()?;
     let blame = Blame::cause("ephemeral-time-wait")
         .left_by("time_wait", &client, loopback(port))
         .substate("time_wait")

@@ -92,7 +92,7 @@ fn two_holders(lab: &Lab) -> Result<()> {
     second.bind(held, loopback(port))?.ok()?;
     let blame = Blame::cause("bound-not-listening")
         .by("bound", &second, held, loopback(port))
-        .came_now();
+        .while_tracing();
     binder.bind(socket, loopback(port))?.in_use(&blame)?;
     second.close(held)?;
     lab.episode(bound(

@@ -54,7 +54,7 @@ fn time_wait(lab: &Lab, old_reuse: bool) -> Result<()> {
     let listener = server.listener(Tcp4, loopback(port), &reuse(old_reuse))?;
     let client_port = leave(&server, listener, &client, port)?;
     server.close(listener)?;
-    lab.checkpoint()?;
+    lab.checkpoint_in_time()?;
 
     let options: &[&str] = if old_reuse { &["SO_REUSEADDR"] } else { &[] };
     let blame = Blame::cause("time-wait")
@@ -87,7 +87,7 @@ fn fin_wait2(lab: &Lab) -> Result<()> {
     server.close(listener)?;
     server.await_tcp(port, client_port, FIN_WAIT2)?;
     let is_mini = server.is_mini_socket(port, client_port)?;
-    lab.checkpoint()?;
+    lab.checkpoint_in_time()?;
     let blame = if is_mini {
         Blame::cause("time-wait")
             .left_by("time_wait", &server, loopback(port))
@@ -107,7 +107,7 @@ fn old_server_has_ended(lab: &Lab) -> Result<()> {
     let listener = old.listener(Tcp4, loopback(port), &[ReuseAddr(true)])?;
     let client_port = leave(&old, listener, &client, port)?;
     old.end()?;
-    lab.checkpoint()?;
+    lab.checkpoint_in_time()?;
     let new = lab.process("pw-service")?;
     let blame = Blame::cause("time-wait")
         .left_by("time_wait", &old, loopback(port))
@@ -137,7 +137,7 @@ fn listener_behind(lab: &Lab) -> Result<()> {
         client.await_eof(outgoing)?;
         client.close(outgoing)?;
     }
-    lab.checkpoint()?;
+    lab.checkpoint_in_time()?;
     let blame = Blame::cause("live-listener")
         .by("listen", &server, listener, loopback(port))
         .one_of_many();

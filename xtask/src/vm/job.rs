@@ -106,7 +106,7 @@ impl Job {
     /// What has to hold on a kernel with two processors, and cannot be tried with one.
     pub(super) fn races(tiers: &[Tier]) -> Vec<Self> {
         let of = |&tier| {
-            let words = ["live", RACES].map(str::to_owned).into();
+            let words = ["live", "--exact", RACES].map(str::to_owned).into();
             [Self::new("races", words, Some(tier)), Self::proven(tier)]
         };
         tiers.iter().flat_map(of).collect()
