@@ -107,7 +107,7 @@ enum Command {
 }
 
 /// Seconds that a guest may run.
-const LIMIT: u64 = 2400;
+const LIMIT: u64 = 3000;
 
 #[derive(Clone, Copy, ValueEnum)]
 enum TierArg {

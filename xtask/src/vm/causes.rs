@@ -152,6 +152,18 @@ mod tests {
     }
 
     #[test]
+    fn what_another_machine_proved_alone_is_added() {
+        let read = |proven| Column::read("6.1", Tier::Fexit, proven).unwrap();
+        let mut column = read(r#"{"a":"exact","b":"walked"}"#);
+        let other = read(r#"{"a":"inferred","c":"inferred"}"#);
+        assert!(column.is_of(&other));
+        assert!(!column.is_of(&Column::read("6.1", Tier::Tracepoint, "{}").unwrap()));
+        column.add(other);
+        let words: Vec<_> = column.proven.values().map(String::as_str).collect();
+        assert_eq!(words, ["exact", "walked", "inferred"]);
+    }
+
+    #[test]
     fn the_machine_of_now_does_not_count() {
         let other = made(r#"{"a-cause":"walked"}"#);
         assert_eq!(lasting(&made("{}")), lasting(&other));
