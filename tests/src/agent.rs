@@ -34,7 +34,7 @@ pub const STAND_IN: &str = "PORTWATCH_STAND_IN";
 /// Option that names a descriptor which an agent has from the program it was before.
 pub const KEEP: &str = "--keep";
 
-/// When the time is near.
+/// From when on a moment is near, in nanoseconds before it.
 const NEAR_NS: u64 = 500_000;
 
 /// Whether this process stands in for another program. What an agent executes later has the argument.
@@ -199,12 +199,15 @@ impl Agent {
 
 /// Waits without giving the processor away when the time is near: who is woken up comes late.
 fn spin_until(boot_ns: u64) -> Result<()> {
-    while boot_now()? < boot_ns {
-        if boot_now()? + NEAR_NS < boot_ns {
+    loop {
+        let now = boot_now()?;
+        if now >= boot_ns {
+            return Ok(());
+        }
+        if now + NEAR_NS < boot_ns {
             thread::yield_now();
         }
     }
-    Ok(())
 }
 
 /// A process that binds, and ends at once with the errno as its exit code, without a chance to look at it.
