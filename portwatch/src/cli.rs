@@ -2,7 +2,6 @@
 
 pub mod generate;
 pub mod replay;
-mod report;
 
 use std::{
     ffi::OsString,
@@ -10,16 +9,19 @@ use std::{
     time::Duration,
 };
 
-use anstream::ColorChoice;
 use clap::{
     ArgGroup, Args, Parser, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use jiff::{SignedDuration, Span, SpanRelativeTo, Unit};
 
-pub use self::report::{CauseArg, ReportArgs, ReportFormat};
-use self::{generate::GenerateArgs, replay::ReplayArgs, report::REPORT_EXAMPLES};
-use crate::{bpf::plan::Tier, model::verdict::Cause};
+use self::{generate::GenerateArgs, replay::ReplayArgs};
+use crate::bpf::plan::Tier;
+use portwatch_core::model::verdict::Cause;
+use portwatch_log::cli::{
+    ColorArg, FormatArg, PortRange, parse_ports,
+    report::{self, ReportArgs},
+};
 
 /// Names who blocked whom when a program fails with "Address already in use".
 #[derive(Debug, Parser)]
@@ -56,7 +58,7 @@ pub enum Command {
     #[command(after_help = replay::EXAMPLES)]
     Replay(Box<ReplayArgs>),
     /// Show what logs say as a whole: totals, stories, and who had each port when.
-    #[command(after_help = REPORT_EXAMPLES)]
+    #[command(after_help = report::EXAMPLES)]
     Report(ReportArgs),
     /// Say what this machine allows: which capability comes from where, and what is lost.
     #[command(after_help = DOCTOR_EXAMPLES)]
@@ -201,15 +203,6 @@ pub struct ExplainArgs {
     pub color: ColorArg,
 }
 
-/// How output is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FormatArg {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
 /// A kind of hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TierArg {
@@ -224,27 +217,6 @@ impl From<TierArg> for Tier {
         match tier {
             TierArg::Fexit => Self::Fexit,
             TierArg::Tracepoint => Self::Tracepoint,
-        }
-    }
-}
-
-/// When text has colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ColorArg {
-    /// On a terminal.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
-impl From<ColorArg> for ColorChoice {
-    fn from(color: ColorArg) -> Self {
-        match color {
-            ColorArg::Auto => Self::Auto,
-            ColorArg::Always => Self::Always,
-            ColorArg::Never => Self::Never,
         }
     }
 }
@@ -264,15 +236,6 @@ pub enum ProtoArg {
     Other,
 }
 
-/// Ports, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PortRange {
-    /// The first.
-    pub first: u16,
-    /// The last.
-    pub last: u16,
-}
-
 fn causes() -> impl TypedValueParser<Value = Cause> {
     let ids = Cause::ALL.iter().map(|cause| cause.as_str());
     PossibleValuesParser::new(ids).try_map(|id| {
@@ -280,24 +243,6 @@ fn causes() -> impl TypedValueParser<Value = Cause> {
         all.find(|cause| cause.as_str() == id)
             .ok_or("there is no such cause")
     })
-}
-
-fn parse_ports(text: &str) -> Result<PortRange, String> {
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let port = |text: &str| match text.trim().parse::<u32>() {
-        Ok(port @ 1..=65535) => Ok(u16::try_from(port).unwrap_or(u16::MAX)),
-        Ok(_) => Err(format!("{text} is not a port: ports are 1 to 65535")),
-        Err(_) => Err(format!(
-            "`{text}` is not a port number: write 8080, or a range as 9000-9100"
-        )),
-    };
-    let (first, last) = (port(first)?, port(last)?);
-    if first > last {
-        return Err(format!(
-            "the range ends before it begins: write {last}-{first}"
-        ));
-    }
-    Ok(PortRange { first, last })
 }
 
 fn parse_comm(text: &str) -> Result<String, String> {
@@ -366,27 +311,6 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn ports_and_ranges() {
-        assert_eq!(
-            parse_ports("8080"),
-            Ok(PortRange {
-                first: 8080,
-                last: 8080
-            })
-        );
-        assert_eq!(
-            parse_ports("9000-9100"),
-            Ok(PortRange {
-                first: 9000,
-                last: 9100
-            })
-        );
-        for bad in ["http", "", "0", "65536", "9100-9000", "1-2-3", "-5"] {
-            assert!(parse_ports(bad).is_err(), "{bad}");
-        }
     }
 
     #[test]

@@ -3,7 +3,6 @@
 pub mod doctor;
 pub mod explain;
 pub mod generate;
-pub mod reading;
 pub mod replay;
 pub mod report;
 pub mod trace;

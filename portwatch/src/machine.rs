@@ -1,7 +1,22 @@
-//! The machine that is traced: what a story asks about it, looked up and kept for a moment.
+//! The one room for asking the machine: what the core asks about it ([`Surroundings`]), looked up and kept for a moment.
+//!
+//! Sockets and who has them: `snapshot`, `keepers`, `unix` (and the iterators of [`crate::bpf`]). Processes: `process`,
+//! `cgroup` (units and containers), `user`, `complete`. Names: `netns`, `networks`, `device`, `socket_unit`. The machine
+//! itself: `host`, `clock`. All of it is best effort: what cannot be found out is `None`.
 
+pub mod cgroup;
+pub mod clock;
+pub mod complete;
+pub mod device;
+pub mod host;
 mod keepers;
+pub mod netns;
+pub mod networks;
+pub mod process;
+pub mod snapshot;
+pub mod socket_unit;
 mod unix;
+pub mod user;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -15,22 +30,18 @@ use portwatch_common::event::{
     time_wait::{Recheck, Rechecked},
 };
 
-use crate::{
-    bpf::iterators::Iterators,
-    clock,
-    enrich::{
-        self,
-        device::device_name,
-        netns,
-        networks::{self, Networks},
-        proc::{read_process, started},
-        socket_unit::SocketUnits,
-        user::Users,
-    },
+use self::{
+    device::device_name,
+    networks::Networks,
+    process::{read_process, started},
+    socket_unit::SocketUnits,
+    user::Users,
+};
+use crate::bpf::iterators::Iterators;
+use portwatch_core::{
+    assemble::{Descriptor, KeeperFound, Managed, Surroundings, Unheld, UnixAsked, UnixFound},
+    memory::processes::Key,
     model::process::{Container, Process},
-    snapshot,
-    story::{Descriptor, Keeper, Managed, Surroundings, Unheld, UnixAsked, UnixFound},
-    world::processes::Key,
 };
 
 /// `IPPROTO_UDP` and `IPPROTO_UDPLITE`.
@@ -243,7 +254,7 @@ impl Surroundings for Machine {
     }
 
     fn closes_on_exec(&mut self, pid: u32, start_boot_ns: u64, fd: u32) -> Option<bool> {
-        let closes = enrich::proc::closes_on_exec(pid, fd)?;
+        let closes = process::closes_on_exec(pid, fd)?;
         // Read first: the pid may be another one's by now.
         let key = Key::new(pid, start_boot_ns);
         started(pid)
@@ -252,7 +263,7 @@ impl Surroundings for Machine {
     }
 
     fn complete(&mut self, process: &mut Process) {
-        enrich::complete(process, &mut self.users);
+        complete::complete(process, &mut self.users);
     }
 
     fn device(&mut self, index: u32, netns: u32) -> Option<String> {
@@ -322,7 +333,7 @@ impl Surroundings for Machine {
             .find(asked, iterators, self.sees_all_processes)
     }
 
-    fn keeper(&mut self, socket: &Unheld) -> Option<Keeper> {
+    fn keeper(&mut self, socket: &Unheld) -> Option<KeeperFound> {
         match &mut self.holders {
             // Only who sees every process, and has looked, knows that none has a descriptor.
             Source::Iterators(iterators)

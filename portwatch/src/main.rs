@@ -8,9 +8,7 @@ use portwatch::{
     cli::{Cli, Command},
     commands::{doctor, explain, generate, replay, report, trace},
 };
-
-/// Exit status of an error.
-const ERROR: u8 = 2;
+use portwatch_log::error;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -20,30 +18,16 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(args, cli.verbose),
         Command::Explain(args) => explain::run(args),
         Command::Generate(args) => generate::run(args),
-        Command::Report(args) => report::run(args),
+        Command::Report(_) => report::run(),
     };
-    result.unwrap_or_else(|error| {
-        anstream::eprintln!("portwatch: {}", chain(&error));
-        let log = error
+    result.unwrap_or_else(|failure| {
+        let status = error::tell(&failure);
+        let log = failure
             .downcast_ref::<BpfError>()
             .and_then(BpfError::verifier_log);
         if let (true, Some(log)) = (cli.verbose, log) {
             anstream::eprintln!("{log}");
         }
-        ExitCode::from(ERROR)
+        status
     })
-}
-
-/// An error and its causes in one line; a cause that an error's own words contain is not said twice.
-fn chain(error: &anyhow::Error) -> String {
-    let mut line = String::new();
-    for text in error.chain().map(ToString::to_string) {
-        if !line.contains(&text) {
-            if !line.is_empty() {
-                line.push_str(": ");
-            }
-            line.push_str(&text);
-        }
-    }
-    line
 }

@@ -17,7 +17,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use io_uring::IoUring;
-use portwatch::clock::boot_now;
+use portwatch::machine::clock::boot_now;
 
 pub(crate) use self::{process::raise_loopback, socket::attach_program};
 use crate::{

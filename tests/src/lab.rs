@@ -21,7 +21,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use nix::{errno::Errno, unistd::getuid};
-use portwatch::{btf::Btf, clock, model::process::TICK_NS};
+use portwatch::{btf::Btf, machine::clock};
+use portwatch_core::model::process::TICK_NS;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, ensure};
 use jsonschema::Validator;
-use portwatch::output::{
+use portwatch_log::{
     json::{from_line, to_line},
     schema,
 };

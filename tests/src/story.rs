@@ -13,10 +13,8 @@ use std::{
 };
 
 use jiff::Timestamp;
-use portwatch::{
-    model::record::{Body, Record},
-    output::json,
-};
+use portwatch_core::model::record::{Body, Record};
+use portwatch_log::json;
 
 use self::{
     rough::Rough,
@@ -134,7 +132,7 @@ fn text(time: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use portwatch::output::json::from_line;
+    use portwatch_log::json::from_line;
 
     use super::*;
 

@@ -14,7 +14,7 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
-use portwatch::model::verdict::Cause;
+use portwatch_core::model::verdict::Cause;
 use portwatch_tests::{
     harness::{
         Ended, Finished, Run, Trace, can_trace, check_log, parse_log, portwatch_binary,

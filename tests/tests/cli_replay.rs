@@ -12,11 +12,11 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use portwatch::{
+use portwatch_core::{
     model::record::{Body, Record},
-    output::json::{from_line, to_line},
     verdict::judge,
 };
+use portwatch_log::json::{from_line, to_line};
 use portwatch_tests::{
     harness::portwatch_binary,
     recording::{peak_while_fed, replay, validator},

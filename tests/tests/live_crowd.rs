@@ -73,7 +73,7 @@ fn a_million_processes_and_connections() {
         "each connection has an owner, of which so many are kept: {stop}"
     );
     let lost: u64 = records.iter().filter_map(lost_processes).sum();
-    let kept = portwatch::world::processes::CAPACITY as u64;
+    let kept = portwatch_core::memory::processes::CAPACITY as u64;
     assert!(
         evicted("processes") + lost + kept >= OF_EACH,
         "{lost} lost, {kept} kept: {stop}"

@@ -7,7 +7,7 @@ use std::{
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use portwatch::model::verdict::Cause;
+use portwatch_core::model::verdict::Cause;
 use portwatch_tests::{harness::can, scenario::all, truth::Truth};
 
 /// The causes that scenarios made happen.

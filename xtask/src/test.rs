@@ -43,7 +43,7 @@ pub(crate) fn test(which: Which, arguments: &[String]) -> Result<()> {
 
 fn on_this_machine(which: Which, arguments: &[String]) -> Result<()> {
     let mut cargo = cargo();
-    run(cargo.args(["build", "--release", "--locked", "--package", "portwatch"]))?;
+    run(cargo.args(["build", "--release", "--locked", "--package", "portwatch", "--package", "portwatch-report"]))?;
     let mut cargo = self::cargo();
     cargo.args(["test", "--locked", "--no-fail-fast"]);
     match which {

@@ -18,7 +18,7 @@ use super::{
     plan::{CAPABILITIES, Capability, Hook, Point, Tier, Way, When},
     tracefs,
 };
-use crate::model::record::{Degradation, Hook as HookRecord};
+use portwatch_core::model::record::{Degradation, Hook as HookRecord};
 
 /// An attached program; detaches when dropped.
 #[derive(Debug)]

@@ -19,10 +19,11 @@ use crate::{
         privileges::{self, Privileges},
         tracefs,
     },
-    cli::{DoctorArgs, FormatArg},
-    enrich::host::Host,
-    model::record::{Degradation, Hook},
+    cli::DoctorArgs,
+    machine::host::Host,
 };
+use portwatch_core::model::record::{Degradation, Hook};
+use portwatch_log::cli::FormatArg;
 
 /// Nothing can be traced.
 const CANNOT_TRACE: u8 = 2;

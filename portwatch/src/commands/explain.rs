@@ -1,5 +1,7 @@
 //! `portwatch explain`: what a cause means.
 
+pub mod sections;
+
 use std::{
     io::{self, Write},
     process::ExitCode,
@@ -9,11 +11,8 @@ use anstream::ColorChoice;
 use anyhow::{Context, Result};
 use terminal_size::{Width, terminal_size};
 
-use crate::{
-    cli::{ColorArg, ExplainArgs},
-    explain,
-    output::theme::Theme,
-};
+use crate::cli::ExplainArgs;
+use portwatch_log::{cli::ColorArg, theme::Theme};
 
 /// Columns where there is no terminal.
 const COLUMNS: usize = 80;
@@ -35,10 +34,10 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         usize::from(columns).min(MOST)
     });
     let text = match args.id {
-        Some(cause) => explain::section(cause)
+        Some(cause) => sections::section(cause)
             .with_context(|| format!("nothing is said of {}", cause.as_str()))?
             .render(&theme, width),
-        None => explain::overview(&theme, width),
+        None => sections::overview(&theme, width),
     };
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -8,13 +8,11 @@ use std::{
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 
-use crate::{
-    cli::{
-        Cli,
-        generate::{Generate, GenerateArgs},
-    },
-    output::schema,
+use crate::cli::{
+    Cli,
+    generate::{Generate, GenerateArgs},
 };
+use portwatch_log::schema;
 
 /// Writes to standard output; manual pages to a directory, if one is given.
 ///

@@ -2,7 +2,7 @@
 
 mod filter;
 mod recheck;
-mod story;
+mod show;
 
 use std::{
     io::{self, Write, stdout},
@@ -11,9 +11,9 @@ use std::{
 
 use anyhow::Result;
 
-use self::{filter::Filter, recheck::Recheck, story::Told};
-use super::reading::Reading;
+use self::{filter::Filter, recheck::Recheck, show::Told};
 use crate::cli::replay::ReplayArgs;
+use portwatch_log::reading::Reading;
 
 /// Bytes that are written at once.
 const BUFFER: usize = 64 * 1024;

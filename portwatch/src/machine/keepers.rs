@@ -8,12 +8,12 @@ use std::{collections::BTreeSet, fs};
 use portwatch_common::event::keeper::{InFlight, Waiter, how};
 
 use self::rings::Ring;
+use super::clock;
 use super::comm;
-use crate::{
-    bpf::iterators::Iterators,
-    clock,
-    model::holding::Keeping,
-    story::{Keeper, Unheld},
+use crate::bpf::iterators::Iterators;
+use portwatch_core::{
+    assemble::{KeeperFound, Unheld},
+    model::keeper::KeeperHow,
 };
 
 /// How long a look is believed.
@@ -37,11 +37,15 @@ struct Rings {
 struct Look {
     boot_ns: u64,
     inode: u64,
-    keeper: Option<Keeper>,
+    keeper: Option<KeeperFound>,
 }
 
 impl Looks {
-    pub(super) fn find(&mut self, socket: &Unheld, iterators: &mut Iterators) -> Option<Keeper> {
+    pub(super) fn find(
+        &mut self,
+        socket: &Unheld,
+        iterators: &mut Iterators,
+    ) -> Option<KeeperFound> {
         let answers = |look: &&Look| {
             look.inode == socket.inode && socket.at_boot_ns < look.boot_ns.saturating_add(FRESH_NS)
         };
@@ -76,7 +80,7 @@ impl Looks {
     }
 }
 
-fn message(socket: &Unheld, iterators: &mut Iterators) -> Option<Keeper> {
+fn message(socket: &Unheld, iterators: &mut Iterators) -> Option<KeeperFound> {
     let rows = iterators.in_flight(socket.port).unwrap_or_default();
     let rows: Vec<&InFlight> = rows
         .iter()
@@ -84,8 +88,8 @@ fn message(socket: &Unheld, iterators: &mut Iterators) -> Option<Keeper> {
         .collect();
     let InFlight { holder, sender, .. } = rows.first()?;
     let processes: BTreeSet<u32> = rows.iter().map(|row| row.holder.tgid).collect();
-    Some(Keeper {
-        how: Keeping::Message,
+    Some(KeeperFound {
+        how: KeeperHow::Message,
         pid: holder.tgid,
         start_boot_ns: holder.start_boot_ns,
         comm: comm(&holder.comm),
@@ -97,18 +101,18 @@ fn message(socket: &Unheld, iterators: &mut Iterators) -> Option<Keeper> {
     })
 }
 
-fn waiter(socket: &Unheld, iterators: &mut Iterators) -> Option<Keeper> {
+fn waiter(socket: &Unheld, iterators: &mut Iterators) -> Option<KeeperFound> {
     let rows = iterators
         .waiters(socket.sk, socket.inode)
         .unwrap_or_default();
     let row @ Waiter { tgid, tid, .. } = rows.iter().min_by_key(|row| row.how)?;
     let in_ring = row.how == how::IO_URING;
     let call = (!in_ring).then(|| call(*tgid, *tid)).flatten();
-    Some(Keeper {
+    Some(KeeperFound {
         how: if in_ring {
-            Keeping::IoUring
+            KeeperHow::IoUring
         } else {
-            Keeping::Call
+            KeeperHow::Call
         },
         pid: *tgid,
         start_boot_ns: row.start_boot_ns,

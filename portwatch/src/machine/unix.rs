@@ -24,13 +24,12 @@ use portwatch_common::event::{
 };
 use procfs::process::{FDTarget, Process, all_processes};
 
+use super::{clock, process::started};
 use super::{comm, same};
-use crate::{
-    bpf::iterators::Iterators,
-    clock,
-    enrich::proc::started,
-    model::holding::FileKind,
-    story::{UnixAsked, UnixDescriptor, UnixFound},
+use crate::bpf::iterators::Iterators;
+use portwatch_core::{
+    assemble::{UnixAsked, UnixDescriptor, UnixFound},
+    model::unix::FileKind,
 };
 
 /// How often a path is tried that another change of its directory has disturbed.

@@ -21,7 +21,7 @@ use nix::{
     },
     unistd::{ForkResult, fork},
 };
-use portwatch::clock::boot_now;
+use portwatch::machine::clock::boot_now;
 use serde::{Deserialize, Serialize};
 
 /// What a process does.

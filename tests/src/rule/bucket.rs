@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use portwatch::model::socket::{Side, State};
+use portwatch_core::model::socket::{Side, State};
 
 use super::pair::is_specific_v6;
 

@@ -3,7 +3,7 @@
 use std::net::{Shutdown, TcpStream};
 
 use anyhow::Result;
-use portwatch::model::socket::State;
+use portwatch_core::model::socket::State;
 
 use super::{
     pair::Fate,

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use fastrand::Rng;
-use portwatch::verdict::rule::Transport;
+use portwatch_core::verdict::rule::Transport;
 
 use super::pair::{Ask, Change, Device, End, Fate, Life, OTHER_UID, Pair, Plan};
 

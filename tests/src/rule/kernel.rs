@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
-use portwatch::{model::socket::Side, verdict::rule::Transport};
+use portwatch_core::{model::socket::Side, verdict::rule::Transport};
 
 use super::{
     bucket::Bucket,

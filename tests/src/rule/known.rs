@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use portwatch::{
+use portwatch_core::{
     model::socket::{Side, State},
     verdict::rule::{Call, Port, Transport, conflict},
 };

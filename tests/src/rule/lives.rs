@@ -4,7 +4,7 @@
 use std::{fs, net::Ipv4Addr};
 
 use anyhow::{Context, Result, ensure};
-use portwatch::verdict::rule::Transport;
+use portwatch_core::verdict::rule::Transport;
 
 use super::{
     kernel::Kernel,

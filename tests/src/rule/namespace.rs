@@ -18,7 +18,7 @@ use nix::{
     sched::{CloneFlags, unshare},
     sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, socket},
 };
-use portwatch::verdict::rule::Transport;
+use portwatch_core::verdict::rule::Transport;
 
 use super::{
     generate::SECOND_V6,

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use portwatch::verdict::rule::Transport;
+use portwatch_core::verdict::rule::Transport;
 
 /// Nobody's uid. The other user is root.
 pub(super) const OTHER_UID: u32 = 65534;

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result, ensure};
-use portwatch::{
+use portwatch_core::{
     model::socket::{Side, State},
     verdict::rule::{Call, Port, Transport},
 };

@@ -20,7 +20,7 @@ use nix::{
     },
     unistd::{Uid, setfsuid},
 };
-use portwatch::verdict::rule::Transport;
+use portwatch_core::verdict::rule::Transport;
 
 use super::pair::{Device, Plan};
 use crate::{agent::attach_program, harness::patience, ports::await_state};

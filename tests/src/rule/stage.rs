@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 use nix::unistd::{Uid, fchown};
-use portwatch::{
+use portwatch_core::{
     model::socket::{Side, State},
     verdict::rule::Transport,
 };

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use anyhow::{Context, Result};
-use portwatch::{
+use portwatch_core::{
     model::socket::Side,
     verdict::rule::{Call, Port, Ruling, Transport, conflict},
 };

@@ -3,7 +3,7 @@
 use std::thread::available_parallelism;
 
 use anyhow::{Result, bail};
-use portwatch::clock::boot_now;
+use portwatch::machine::clock::boot_now;
 
 use super::Scenario;
 use crate::{

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use portwatch::model::{
+use portwatch_core::model::{
     attempt::{Attempt, Failure, Op},
-    holding::{FileKind, UnixName, UnixSocket},
     process::Holder,
     record::{Body, Lost},
     socket::Proto,
+    unix::{FileKind, UnixName, UnixSocket},
     verdict::{Cause, Certainty, Verdict},
 };
 

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 
 use fastrand::Rng;
-use portwatch::model::{
+use portwatch_core::model::{
     attempt::Op,
-    episode::{Episode, Freed, FreedHow, Outcome, Segment},
+    episode::{Episode, Outcome, Segment},
+    freed::{Freed, FreedHow},
     port::{self, Port},
     process::Process,
     record::Body,
@@ -135,7 +136,7 @@ impl Service {
         self.next_time();
         match self.queue.pop_front() {
             Some((_, body)) => body,
-            None => Body::Stop(portwatch::model::record::Stop::default()),
+            None => Body::Stop(portwatch_core::model::record::Stop::default()),
         }
     }
 
@@ -255,7 +256,7 @@ impl Service {
         &self,
         who: &Process,
         cookie: u64,
-        remote: Option<portwatch::model::socket::Address>,
+        remote: Option<portwatch_core::model::socket::Address>,
         reason: Option<port::Reason>,
     ) -> Body {
         let addr = if remote.is_some() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portwatch::model::{
+use portwatch_core::model::{
     attempt::{Attempt, Blocker, BlockerCounts, Facts, Failure, Op, SocketId},
     process::{Container, Owner, Process, Source},
     record::{Filters, Hook, Start, Stop},

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use crate::{
-    cli::{PortRange, replay::FilterArgs},
-    commands::reading::Found,
-    model::{
-        attempt::Attempt,
-        episode::Outcome,
-        record::{Body, Record},
-    },
+use portwatch_core::model::{
+    attempt::Attempt,
+    episode::Outcome,
+    record::{Body, Record},
+};
+use portwatch_log::{
+    cli::{FilterArgs, PortRange},
+    reading::Found,
 };
 
 /// Lets records through that are wanted.
@@ -108,7 +108,8 @@ fn ports(body: &Body) -> impl Iterator<Item = u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{log::Place, output::samples};
+    use portwatch_core::samples;
+    use portwatch_log::Place;
 
     fn kept(args: &FilterArgs) -> Vec<u64> {
         chosen(args, false)

@@ -7,13 +7,11 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{
-    cli::FormatArg,
-    commands::reading::Found,
+use portwatch_core::{
     model::record::Body,
-    output::json::to_text,
     verdict::{Difference, recheck},
 };
+use portwatch_log::{cli::FormatArg, json::to_text, reading::Found};
 
 /// Exit status where something would be judged otherwise.
 const DIFFERENT: u8 = 1;

@@ -8,9 +8,10 @@ use portwatch_common::{
 
 use crate::{
     bpf::error::BpfError,
-    cli::{PortRange, ProtoArg, TraceArgs},
-    model::record::Filters,
+    cli::{ProtoArg, TraceArgs},
 };
+use portwatch_core::model::record::Filters;
+use portwatch_log::cli::PortRange;
 
 /// For the object's `.rodata`.
 pub(super) fn config(args: &TraceArgs) -> Config {

@@ -7,7 +7,7 @@ use portwatch_common::counters::Counter;
 use super::teller::Message;
 use crate::{
     bpf::counters::{Reader, Totals},
-    clock::boot_now,
+    machine::clock::boot_now,
 };
 
 /// Counters of losses, and what a `lost` record calls them.

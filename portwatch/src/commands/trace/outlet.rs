@@ -14,10 +14,8 @@ use tokio::sync::oneshot;
 
 use self::{enough::Enough, messages::Messenger, output::Output};
 pub(super) use self::{output::Unfinished, queue::Limits};
-use crate::{
-    model::record::{Body, Record},
-    output::sink::Sink,
-};
+use crate::sink::Sink;
+use portwatch_core::model::record::{Body, Record};
 
 /// Hands records to the outputs, and counts attempts.
 #[derive(Debug)]

@@ -12,12 +12,13 @@ use anyhow::{Context, Result, bail};
 use jiff::tz::TimeZone;
 
 use crate::{
-    cli::{ColorArg, FormatArg, STDOUT, TraceArgs},
-    output::{
-        sink::{Format, IfExists, Rotation, Sink, show},
-        text::Text,
-        theme::Theme,
-    },
+    cli::{STDOUT, TraceArgs},
+    sink::{Format, IfExists, Rotation, Sink, show},
+};
+use portwatch_log::{
+    cli::{ColorArg, FormatArg},
+    text::Text,
+    theme::Theme,
 };
 
 /// How many older files are kept unless said otherwise.

@@ -14,10 +14,9 @@ use portwatch_common::{
 
 use crate::{
     bpf::{attach::Attached, iterators::Iterators},
-    clock::Clock,
-    machine::Machine,
-    story::Story,
+    machine::{Machine, clock},
 };
+use portwatch_core::assemble::Story;
 
 /// Of `bpf(2)`: only if there is none yet.
 const BPF_NOEXIST: u64 = 1;
@@ -39,7 +38,7 @@ pub(super) fn story(mut ebpf: Ebpf, attached: &Attached) -> Result<Story<Machine
     if let Some(index) = index {
         fill_index(index, &open.rows)?;
     }
-    let mut story = Story::new(machine, Clock::now().context("reading the clock")?);
+    let mut story = Story::new(machine, clock::sample().context("reading the clock")?);
     story.snapshot(&open.descriptors);
     Ok(story)
 }

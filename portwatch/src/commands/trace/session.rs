@@ -34,10 +34,10 @@ use crate::{
         ring::Reader,
     },
     cli::TraceArgs,
-    enrich::{host::Host, netns},
-    model::record::{Body, Start},
-    output::sink::show,
+    machine::{host::Host, netns},
+    sink::show,
 };
+use portwatch_core::model::record::{Body, Start};
 
 /// How often the ring is looked into when nothing urgent is in it: only failures wake the reader.
 const LOOK: Duration = Duration::from_millis(100);

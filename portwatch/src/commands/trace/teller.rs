@@ -11,13 +11,17 @@ use tokio::sync::mpsc::Sender;
 use super::outlet::{Dropped, Outlet};
 use crate::{
     bpf::counters::Totals,
-    clock::{Clock, boot_now},
-    decode,
-    machine::Machine,
-    model::record::{Body, Lost, Stop},
-    story::Story,
+    machine::{
+        Machine,
+        clock::{self, boot_now},
+    },
 };
 use portwatch_common::counters::Counter;
+use portwatch_core::{
+    assemble::Story,
+    decode,
+    model::record::{Body, Lost, Stop},
+};
 
 /// How often the wall clock is compared with the kernel's.
 const CLOCK_SAMPLE: Duration = Duration::from_secs(1);
@@ -137,7 +141,7 @@ impl Teller {
     /// Follows the wall clock, which may be set while tracing (at boot, by NTP).
     fn set_clock(&mut self) {
         if self.sampled.elapsed() >= CLOCK_SAMPLE
-            && let Ok(clock) = Clock::now()
+            && let Ok(clock) = clock::sample()
         {
             self.story.set_clock(clock);
             self.sampled = Instant::now();

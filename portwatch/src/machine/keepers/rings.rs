@@ -4,7 +4,8 @@ use std::{fs, thread, time::Duration};
 
 use procfs::process::{FDTarget, Process, all_processes};
 
-use crate::{enrich::proc::started, model::holding::Keeping, story::Keeper};
+use crate::machine::process::started;
+use portwatch_core::{assemble::KeeperFound, model::keeper::KeeperHow};
 
 /// How often a ring is read whose files are not told, and how long it is left alone in between. It is locked for
 /// microseconds by who reads it, and longer by who submits to it.
@@ -44,11 +45,11 @@ pub(super) fn all() -> Vec<Ring> {
 }
 
 /// A ring that has the socket among its registered files.
-pub(super) fn registered(inode: u64, rings: &[Ring]) -> Option<Keeper> {
+pub(super) fn registered(inode: u64, rings: &[Ring]) -> Option<KeeperFound> {
     let has_it = with(inode, rings, Ring::read, || thread::sleep(PAUSE));
     let Ring { pid, fd } = *has_it.first()?;
-    Some(Keeper {
-        how: Keeping::IoUring,
+    Some(KeeperFound {
+        how: KeeperHow::IoUring,
         pid,
         start_boot_ns: started(pid)?,
         comm: Process::new(pid.cast_signed()).ok()?.stat().ok()?.comm,

@@ -12,10 +12,8 @@ use super::{
     messages::Voice,
     queue::{Batch, Limits, Patience, Queue, Work, weight},
 };
-use crate::{
-    model::record::Record,
-    output::sink::{Missing, Outcome, Sink},
-};
+use crate::sink::{Missing, Outcome, Sink};
+use portwatch_core::model::record::Record;
 
 /// Records are handed over together when they have this weight.
 const BATCH: usize = 256;

@@ -6,10 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    model::record::{Body, Record},
-    output::sink::Missing,
-};
+use crate::sink::Missing;
+use portwatch_core::model::record::{Body, Record};
 
 /// How far an output may fall behind.
 #[derive(Clone, Copy, Debug)]

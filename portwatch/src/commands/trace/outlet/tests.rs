@@ -7,11 +7,9 @@ use std::{
 };
 
 use super::*;
-use crate::output::{
-    json::from_line,
-    samples,
-    sink::{Format, IfExists, Rotation},
-};
+use crate::sink::{Format, IfExists, Rotation};
+use portwatch_core::samples;
+use portwatch_log::json::from_line;
 
 fn file(path: &Path) -> Sink {
     let rotation = Rotation::default();
