@@ -23,7 +23,7 @@ pub mod port {
     pub const ASKED: u8 = 1 << 0;
     /// It was refused to somebody: streamed is who binds or connects from it, but not what a listener accepts.
     pub const REFUSED: u8 = 1 << 1;
-    /// A call failed that asked for it: one that succeeds may be the end of the same story.
+    /// A call failed that asked for it: one that succeeds may be the end of the same episode.
     pub const FAILED: u8 = 1 << 2;
 }
 

@@ -31,7 +31,7 @@ pub use surroundings::{
 use crate::{
     clock::Clock,
     decode::Event,
-    memory::{World, processes::Key},
+    memory::{Memory, processes::Key},
     model::{
         attempt::Attempt,
         number::Big,
@@ -43,8 +43,8 @@ use crate::{
 
 /// Turns events into records, in the order in which the kernel handed them over.
 #[derive(Debug)]
-pub struct Story<S> {
-    world: World,
+pub struct Assembler<S> {
+    memory: Memory,
     surroundings: S,
     clock: Clock,
     seq: u64,
@@ -55,21 +55,21 @@ pub struct Story<S> {
     /// It is told when a `TIME_WAIT` begins.
     sees_time_waits: bool,
     failures: BTreeMap<Cause, u64>,
-    /// Successes that were taken in for the end of a story alone, and told nobody anything.
+    /// Successes that were taken in for the end of an episode alone, and told nobody anything.
     untold: u64,
     doubts: episode::Doubts,
-    /// When stories of failures are looked through next.
+    /// When episodes are looked through next.
     episodes_due_ns: u64,
     tracing: attempt::Tracing,
 }
 
-impl<S: Surroundings> Story<S> {
-    /// A story that begins now.
+impl<S: Surroundings> Assembler<S> {
+    /// An assembler that begins now.
     #[must_use]
     pub fn new(surroundings: S, clock: Clock) -> Self {
         let suspended_ns = surroundings.suspended_ns();
         Self {
-            world: World::default(),
+            memory: Memory::default(),
             surroundings,
             clock,
             seq: 0,
@@ -116,11 +116,11 @@ impl<S: Surroundings> Story<S> {
     #[must_use]
     pub fn evicted(&self) -> BTreeMap<String, u64> {
         BTreeMap::from([
-            ("lineages".to_owned(), self.world.lineages.evicted()),
-            ("episodes".to_owned(), self.world.episodes.evicted()),
-            ("processes".to_owned(), self.world.processes.evicted()),
-            ("sockets".to_owned(), self.world.sockets.evicted()),
-            ("time_waits".to_owned(), self.world.time_waits.evicted()),
+            ("lineages".to_owned(), self.memory.lineages.evicted()),
+            ("episodes".to_owned(), self.memory.episodes.evicted()),
+            ("processes".to_owned(), self.memory.processes.evicted()),
+            ("sockets".to_owned(), self.memory.sockets.evicted()),
+            ("time_waits".to_owned(), self.memory.time_waits.evicted()),
         ])
     }
 
@@ -130,12 +130,12 @@ impl<S: Surroundings> Story<S> {
             let owner = Key::new(open.pid, open.start_boot_ns);
             self.learn(open.pid, open.start_boot_ns, &open.comm);
             // Of several holders the oldest is the one that most likely made the socket.
-            let older = self.world.sockets.get(open.inode).is_none_or(|known| {
+            let older = self.memory.sockets.get(open.inode).is_none_or(|known| {
                 self.start_of(known)
                     .is_none_or(|start| open.start_boot_ns < start)
             });
             if older {
-                self.world.sockets.insert(open.inode, owner);
+                self.memory.sockets.insert(open.inode, owner);
             }
         }
     }
@@ -146,8 +146,8 @@ impl<S: Surroundings> Story<S> {
             Event::Process(process) => self.process(process),
             Event::Exit(exit) => {
                 let key = Key::new(exit.tgid, exit.start_boot_ns);
-                self.world.processes.exited(key, exit.header.boot_ns);
-                self.world.lineages.ended(key);
+                self.memory.processes.exited(key, exit.header.boot_ns);
+                self.memory.lineages.ended(key);
             }
             Event::Fork(fork) => self.fork(fork),
             Event::Signal(signal) => self.signal(signal),
@@ -187,7 +187,7 @@ impl<S: Surroundings> Story<S> {
             self.executed(key, raw, &process);
         }
         self.surroundings.complete(&mut process);
-        self.world.processes.insert(key, process);
+        self.memory.processes.insert(key, process);
     }
 
     fn tell(&mut self, boot_ns: u64, body: Body) {

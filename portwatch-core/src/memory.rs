@@ -16,7 +16,7 @@ pub use time_waits::TimeWaits;
 
 /// Everything that is remembered between records.
 #[derive(Debug, Default)]
-pub struct World {
+pub struct Memory {
     /// Processes, alive or not.
     pub processes: Processes,
     /// Who made whom.
@@ -25,7 +25,7 @@ pub struct World {
     pub sockets: Sockets,
     /// `TIME_WAIT`s that last.
     pub time_waits: TimeWaits,
-    /// Stories of failures that have not ended.
+    /// Episodes that have not ended.
     pub episodes: Episodes,
     /// Sockets that have just given their ports back.
     pub releases: Releases,

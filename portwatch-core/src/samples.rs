@@ -395,7 +395,7 @@ pub fn of_time_wait(time_wait: TimeWait) -> Record {
     record(5, Body::TimeWait(Box::new(time_wait)))
 }
 
-/// A failure of the story `episode`.
+/// A failure of the episode `episode`.
 pub fn retried(attempt: Attempt, episode: u64) -> Attempt {
     let failure = attempt.failure.map(|failure| Failure {
         episode: Some(episode),
@@ -404,8 +404,8 @@ pub fn retried(attempt: Attempt, episode: u64) -> Attempt {
     Attempt { failure, ..attempt }
 }
 
-/// A story that ended well: a server had the port, and then its `TIME_WAIT`.
-pub fn story() -> Episode {
+/// An episode that ended well: a server had the port, and then its `TIME_WAIT`.
+pub fn ended_episode() -> Episode {
     let server = process("python3", 3977);
     let spell = |cause, ms, attempts| Segment {
         cause: Some(cause),
@@ -441,6 +441,6 @@ pub fn story() -> Episode {
     }
 }
 
-pub fn of_story(episode: Episode) -> Record {
+pub fn of_ended(episode: Episode) -> Record {
     record(6, Body::Episode(Box::new(episode)))
 }

@@ -21,16 +21,16 @@ const RETRIED: usize = 100;
 const PENDING: usize = 1 << 14;
 /// Blockers that are counted each by itself.
 const BLOCKERS: usize = 1 << 14;
-/// Spells of a story that no record of has been seen.
+/// Spells of an episode that no record of has been seen.
 const SPELLS: usize = 64;
 /// Ports of a blocker that are named.
 const PORTS: usize = 8;
 /// Those that it blocked, too.
 const WHOM: usize = 8;
 
-/// A story of failures.
+/// An episode.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Story {
+pub struct Episode {
     /// Where.
     pub place: Place,
     /// The address as requested.
@@ -45,7 +45,7 @@ pub struct Story {
     pub attempts: u64,
     /// Of how many processes; 0 where that is not known.
     pub processes: u64,
-    /// `None` where the log ends before the story.
+    /// `None` where the log ends before the episode.
     pub outcome: Option<Outcome>,
     /// How long.
     pub blocked_ms: u64,
@@ -83,7 +83,7 @@ pub struct Blocker {
 pub struct Blame {
     /// Attempts that failed because of it.
     pub failures: u64,
-    /// How long stories of others were held up by it, as their records say.
+    /// How long episodes of others were held up by it, as their records say.
     pub ms: u64,
     /// Ports; at most eight.
     pub ports: Vec<u16>,
@@ -95,43 +95,44 @@ pub struct Blame {
 
 /// All of them.
 #[derive(Debug, Default)]
-pub struct Stories {
+pub struct Episodes {
     longest: Top,
     retried: Top,
-    /// By run and id: stories that are known from their attempts alone.
-    pending: HashMap<(u32, u64), Story, RandomState>,
+    /// By run and id: episodes that are known from their attempts alone.
+    pending: HashMap<(u32, u64), Episode, RandomState>,
     blockers: HashMap<Blocker, Blame, RandomState>,
     /// How many there were.
     pub count: u64,
-    /// Stories and blockers that there was no room for.
+    /// Episodes and blockers that there was no room for.
     pub dropped: u64,
 }
 
-impl Stories {
-    /// A failure that belongs to the story with this id of a run.
-    pub fn failure(&mut self, run: u32, id: u64, failure: Story) {
+impl Episodes {
+    /// A failure that belongs to the episode with this id of a run.
+    pub fn failure(&mut self, run: u32, id: u64, failure: Episode) {
         let room = self.pending.len() < PENDING;
         match self.pending.get_mut(&(run, id)) {
-            Some(story) => {
-                story.attempts += 1;
-                story.first = story.first.min(failure.first);
-                story.last = story.last.max(failure.last);
-                story.blocked_ms = u64::try_from(story.last - story.first).unwrap_or(0) / 1_000_000;
-                story.who = failure.who;
+            Some(episode) => {
+                episode.attempts += 1;
+                episode.first = episode.first.min(failure.first);
+                episode.last = episode.last.max(failure.last);
+                episode.blocked_ms =
+                    u64::try_from(episode.last - episode.first).unwrap_or(0) / 1_000_000;
+                episode.who = failure.who;
                 // Whoever was in the way was so until now. Behind spells that are not kept nobody knows.
-                if let [earlier @ .., last] = &mut story.by[..]
+                if let [earlier @ .., last] = &mut episode.by[..]
                     && earlier.len() + 1 < SPELLS
                 {
                     let before: u64 = earlier.iter().map(|spell| spell.ms).sum();
-                    last.ms = story.blocked_ms.saturating_sub(before);
+                    last.ms = episode.blocked_ms.saturating_sub(before);
                 }
                 for spell in failure.by {
-                    let room = story.by.len() < SPELLS;
-                    match story.by.last_mut() {
+                    let room = episode.by.len() < SPELLS;
+                    match episode.by.last_mut() {
                         Some(last) if (last.cause, last.who) == (spell.cause, spell.who) => {
                             last.attempts += 1;
                         }
-                        _ if room => story.by.push(spell),
+                        _ if room => episode.by.push(spell),
                         _ => {}
                     }
                 }
@@ -143,20 +144,20 @@ impl Stories {
         }
     }
 
-    /// A story's own record; `None` if it is not wanted.
-    pub fn told(&mut self, run: u32, id: u64, story: Option<Story>) {
+    /// An episode's own record; `None` if it is not wanted.
+    pub fn told(&mut self, run: u32, id: u64, episode: Option<Episode>) {
         self.pending.remove(&(run, id));
-        if let Some(story) = story {
-            self.add(story);
+        if let Some(episode) = episode {
+            self.add(episode);
         }
     }
 
-    fn add(&mut self, story: Story) {
+    fn add(&mut self, episode: Episode) {
         self.count += 1;
         self.retried
-            .add(story.attempts, RETRIED, self.count, || story.clone());
-        let ms = story.blocked_ms;
-        self.longest.add(ms, KEPT, self.count, || story);
+            .add(episode.attempts, RETRIED, self.count, || episode.clone());
+        let ms = episode.blocked_ms;
+        self.longest.add(ms, KEPT, self.count, || episode);
     }
 
     /// Blames `blocker` for a failure of `whom` on `port`, or for time.
@@ -189,37 +190,37 @@ impl Stories {
         }
     }
 
-    /// No more is to come: stories without a record of their own are told as far as they were seen.
+    /// No more is to come: episodes without a record of their own are told as far as they were seen.
     pub fn finish(&mut self) {
-        let mut pending: Vec<_> = self.pending.drain().map(|(_, story)| story).collect();
-        pending.sort_by_key(|story| (story.first, story.place));
-        for story in pending {
-            self.add(story);
+        let mut pending: Vec<_> = self.pending.drain().map(|(_, episode)| episode).collect();
+        pending.sort_by_key(|episode| (episode.first, episode.place));
+        for episode in pending {
+            self.add(episode);
         }
     }
 
     /// Those that are kept, by their beginning.
     #[must_use]
-    pub fn in_order(&self) -> Vec<&Story> {
-        let mut stories: Vec<_> = self.longest.stories().collect();
-        stories.sort_by_key(|story| (story.first, story.place));
-        stories
+    pub fn in_order(&self) -> Vec<&Episode> {
+        let mut episodes: Vec<_> = self.longest.episodes().collect();
+        episodes.sort_by_key(|episode| (episode.first, episode.place));
+        episodes
     }
 
     /// Those with the most attempts.
     #[must_use]
-    pub fn most_retried(&self) -> Vec<&Story> {
-        let mut stories: Vec<_> = self.retried.stories().collect();
-        stories.sort_by_key(|story| (Reverse(story.attempts), story.first, story.place));
-        stories
+    pub fn most_retried(&self) -> Vec<&Episode> {
+        let mut episodes: Vec<_> = self.retried.episodes().collect();
+        episodes.sort_by_key(|episode| (Reverse(episode.attempts), episode.first, episode.place));
+        episodes
     }
 
     /// Those that lasted longest.
     #[must_use]
-    pub fn longest(&self) -> Vec<&Story> {
-        let mut stories: Vec<_> = self.longest.stories().collect();
-        stories.sort_by_key(|story| (Reverse(story.blocked_ms), story.first, story.place));
-        stories
+    pub fn longest(&self) -> Vec<&Episode> {
+        let mut episodes: Vec<_> = self.longest.episodes().collect();
+        episodes.sort_by_key(|episode| (Reverse(episode.blocked_ms), episode.first, episode.place));
+        episodes
     }
 
     /// Blockers, the worst first: by time, then by failures.
@@ -235,7 +236,7 @@ impl Stories {
     }
 }
 
-/// The stories with the greatest keys; of equal ones the earliest.
+/// The episodes with the greatest keys; of equal ones the earliest.
 #[derive(Debug, Default)]
 struct Top {
     heap: BinaryHeap<Reverse<Ranked>>,
@@ -246,11 +247,11 @@ struct Ranked {
     key: u64,
     /// Later ones give way.
     number: Reverse<u64>,
-    story: Story,
+    episode: Episode,
 }
 
 impl Top {
-    fn add(&mut self, key: u64, limit: usize, number: u64, story: impl FnOnce() -> Story) {
+    fn add(&mut self, key: u64, limit: usize, number: u64, episode: impl FnOnce() -> Episode) {
         if self.heap.len() >= limit {
             match self.heap.peek() {
                 Some(Reverse(least)) if least.key < key => drop(self.heap.pop()),
@@ -260,12 +261,12 @@ impl Top {
         self.heap.push(Reverse(Ranked {
             key,
             number: Reverse(number),
-            story: story(),
+            episode: episode(),
         }));
     }
 
-    fn stories(&self) -> impl Iterator<Item = &Story> {
-        self.heap.iter().map(|Reverse(ranked)| &ranked.story)
+    fn episodes(&self) -> impl Iterator<Item = &Episode> {
+        self.heap.iter().map(|Reverse(ranked)| &ranked.episode)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Adds lines up: totals, stories, and the timeline of each port. What is kept has an end, whatever the size of the log.
+//! Adds lines up: totals, episodes, and the timeline of each port. What is kept has an end, whatever the size of the log.
 
 mod attempt;
 mod episode;
@@ -20,7 +20,7 @@ use super::{
     read::Sink,
     tally::{Count, Tally},
 };
-use crate::episodes::{Blocker, Stories};
+use crate::episodes::{Blocker, Episodes};
 use portwatch_core::model::verdict::Cause;
 use portwatch_log::{self as log, cli::PortRange};
 
@@ -111,7 +111,7 @@ pub struct Gather {
     parked: Vec<Run>,
     runs: u32,
     /// Episodes and blockers.
-    pub stories: Stories,
+    pub episodes: Episodes,
     /// All attempts.
     pub total: Count,
     /// Failures by cause; `None` for those without a verdict.
@@ -155,7 +155,7 @@ impl Gather {
         for run in std::mem::take(&mut self.parked) {
             self.close_all(run.number, run.last, true);
         }
-        self.stories.finish();
+        self.episodes.finish();
         self.clip();
         self.fit();
         // Their order depends on nothing but what was found.

@@ -310,7 +310,7 @@ pub struct Attempt<'a> {
     pub episode: Option<u64>,
 }
 
-/// A story of failures.
+/// An episode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named after the fields of `model::episode`")]
 pub struct Episode<'a> {

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
 };
 
-use super::summary::{NameRow, StoryRow, Summary};
+use super::summary::{EpisodeRow, NameRow, Summary};
 use portwatch_core::words::{escape::escape, span::span};
 
 /// Writes the report.
@@ -15,7 +15,7 @@ use portwatch_core::words::{escape::escape, span::span};
 /// What `out` fails with.
 pub fn write(summary: &Summary, top: usize, out: &mut dyn Write) -> io::Result<()> {
     totals(summary, out)?;
-    stories(summary, top, out)
+    episodes(summary, top, out)
 }
 
 fn totals(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
@@ -89,7 +89,7 @@ fn totals(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     )
 }
 
-fn stories(summary: &Summary, top: usize, out: &mut dyn Write) -> io::Result<()> {
+fn episodes(summary: &Summary, top: usize, out: &mut dyn Write) -> io::Result<()> {
     let columns = [
         "Who",
         "Where",
@@ -103,20 +103,20 @@ fn stories(summary: &Summary, top: usize, out: &mut dyn Write) -> io::Result<()>
         out,
         "Longest blocked",
         &columns,
-        summary.longest_blocked.iter().map(story),
+        summary.longest_blocked.iter().map(episode),
     )?;
     table(
         out,
         "Most retried",
         &columns,
-        summary.most_retried.iter().map(story),
+        summary.most_retried.iter().map(episode),
     )?;
     let shown = summary.episodes.len().min(top.saturating_mul(2));
     table(
         out,
         "Episodes",
         &columns,
-        summary.episodes[..shown].iter().map(story),
+        summary.episodes[..shown].iter().map(episode),
     )?;
     let more = summary.episode_count - shown as u64;
     if more > 0 {
@@ -165,7 +165,7 @@ fn name(row: &NameRow) -> Vec<String> {
     ]
 }
 
-fn story(row: &StoryRow) -> Vec<String> {
+fn episode(row: &EpisodeRow) -> Vec<String> {
     let by: Vec<_> = row
         .words
         .by

@@ -93,7 +93,7 @@ pub(super) fn log() -> Vec<Record> {
         cookie: Some(Big(4100)),
         ..samples::taken()
     };
-    let story = Episode {
+    let episode = Episode {
         id: 5,
         process: node.clone(),
         proto: Proto::Tcp,
@@ -163,7 +163,7 @@ pub(super) fn log() -> Vec<Record> {
                 ..samples::attempt()
             }),
         ),
-        (100, Body::Episode(Box::new(story))),
+        (100, Body::Episode(Box::new(episode))),
         (110, samples::lost("attempt").body),
         (120, samples::stop().body),
     ];

@@ -9,7 +9,7 @@ use super::{
     tally::Tally,
     time, words,
 };
-use crate::episodes::Story;
+use crate::episodes::Episode;
 
 /// The report. Rows are sorted: the worst first, episodes by their beginning. Times are RFC 3339.
 #[derive(Clone, Debug, Serialize)]
@@ -39,13 +39,13 @@ pub struct Summary {
     /// Failures by container.
     pub by_container: Vec<NameRow>,
     /// Episodes that lasted longest, of those that lasted a millisecond.
-    pub longest_blocked: Vec<StoryRow>,
+    pub longest_blocked: Vec<EpisodeRow>,
     /// Episodes with the most attempts.
-    pub most_retried: Vec<StoryRow>,
+    pub most_retried: Vec<EpisodeRow>,
     /// Who was in the way most often.
     pub worst_blockers: Vec<BlockerRow>,
     /// Episodes: the longest ten thousand, by their beginning.
-    pub episodes: Vec<StoryRow>,
+    pub episodes: Vec<EpisodeRow>,
     /// How many episodes there were.
     pub episode_count: u64,
     /// What is missing in the logs.
@@ -104,7 +104,7 @@ pub struct NameRow {
 
 /// An episode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct StoryRow {
+pub struct EpisodeRow {
     /// Host name.
     pub host: String,
     /// Who tried, the last time.
@@ -129,12 +129,12 @@ pub struct StoryRow {
     pub by: Vec<SpellRow>,
     /// For people.
     #[serde(skip)]
-    pub words: StoryWords,
+    pub words: EpisodeWords,
 }
 
 /// Names of an episode as text prints them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StoryWords {
+pub struct EpisodeWords {
     /// Who tried.
     pub who: String,
     /// Where.
@@ -181,7 +181,7 @@ pub struct BlockerRow {
     pub container: Option<String>,
     /// Attempts that failed because of it.
     pub failures: u64,
-    /// How long stories were held up by it.
+    /// How long episodes were held up by it.
     pub blocked_ms: u64,
     /// Ports, at most eight.
     pub ports: Vec<u16>,
@@ -209,10 +209,10 @@ impl Summary {
     /// The `top` worst rows of each table.
     #[must_use]
     pub fn new(found: &Gather, top: usize) -> Self {
-        let stories = |rows: Vec<&Story>, limit| -> Vec<StoryRow> {
+        let episodes = |rows: Vec<&Episode>, limit| -> Vec<EpisodeRow> {
             rows.into_iter()
                 .take(limit)
-                .map(|row| story(found, row))
+                .map(|row| episode(found, row))
                 .collect()
         };
         let mut hosts: Vec<String> = Vec::new();
@@ -252,7 +252,7 @@ impl Summary {
             });
         let worst_blockers =
             found
-                .stories
+                .episodes
                 .worst_blockers()
                 .into_iter()
                 .take(top)
@@ -270,8 +270,8 @@ impl Summary {
                         words: words::blocker(found, &key),
                     }
                 });
-        let mut longest = found.stories.longest();
-        longest.retain(|story| story.blocked_ms > 0);
+        let mut longest = found.episodes.longest();
+        longest.retain(|episode| episode.blocked_ms > 0);
         let lost = found.gaps.iter().map(|gap| LostRow {
             host: found.names.text(gap.host).to_owned(),
             kind: found.names.text(gap.kind).to_owned(),
@@ -292,13 +292,13 @@ impl Summary {
             by_program: names(found, &found.programs, top),
             by_unit: names(found, &found.units, top),
             by_container: names(found, &found.containers, top),
-            longest_blocked: stories(longest, top),
-            most_retried: stories(found.stories.most_retried(), top),
+            longest_blocked: episodes(longest, top),
+            most_retried: episodes(found.episodes.most_retried(), top),
             worst_blockers: worst_blockers.collect(),
-            episodes: stories(found.stories.in_order(), usize::MAX),
-            episode_count: found.stories.count,
+            episodes: episodes(found.episodes.in_order(), usize::MAX),
+            episode_count: found.episodes.count,
             lost: lost.collect(),
-            not_kept: found.dropped + found.names.dropped + found.stories.dropped,
+            not_kept: found.dropped + found.names.dropped + found.episodes.dropped,
         }
     }
 }
@@ -324,16 +324,16 @@ fn names(found: &Gather, tally: &Tally<Name>, top: usize) -> Vec<NameRow> {
     rows
 }
 
-fn story(found: &Gather, story: &Story) -> StoryRow {
-    let addr = string(found, story.addr);
-    let target = match (&addr, port(&story.place)) {
+fn episode(found: &Gather, episode: &Episode) -> EpisodeRow {
+    let addr = string(found, episode.addr);
+    let target = match (&addr, port(&episode.place)) {
         (Some(addr), Some(port)) if addr.contains(':') => format!("[{addr}]:{port}"),
         (Some(addr), Some(port)) => format!("{addr}:{port}"),
         (Some(addr), None) => addr.clone(),
         (None, Some(port)) => port.to_string(),
         (None, None) => "?".to_owned(),
     };
-    let spells = story.by.iter().map(|spell| {
+    let spells = episode.by.iter().map(|spell| {
         let cause = spell
             .cause
             .map_or("unknown", portwatch_core::model::verdict::Cause::as_str);
@@ -341,20 +341,20 @@ fn story(found: &Gather, story: &Story) -> StoryRow {
             .map_or_else(|| cause.to_owned(), |who| format!("{who} ({cause})"));
         (name, spell.ms)
     });
-    StoryRow {
-        host: found.names.text(story.place.host).to_owned(),
-        process: process(found, story.who),
-        proto: story.place.proto.as_str(),
+    EpisodeRow {
+        host: found.names.text(episode.place.host).to_owned(),
+        process: process(found, episode.who),
+        proto: episode.place.proto.as_str(),
         addr,
-        port: port(&story.place),
-        first: time::format(story.first),
-        last: time::format(story.last),
-        attempts: story.attempts,
-        outcome: story
+        port: port(&episode.place),
+        first: time::format(episode.first),
+        last: time::format(episode.last),
+        attempts: episode.attempts,
+        outcome: episode
             .outcome
             .map(portwatch_core::model::episode::Outcome::as_str),
-        blocked_ms: story.blocked_ms,
-        by: story
+        blocked_ms: episode.blocked_ms,
+        by: episode
             .by
             .iter()
             .map(|spell| SpellRow {
@@ -366,14 +366,14 @@ fn story(found: &Gather, story: &Story) -> StoryRow {
                 attempts: spell.attempts,
             })
             .collect(),
-        words: StoryWords {
-            who: words::who(found, story.who).unwrap_or_else(|| "a process".to_owned()),
+        words: EpisodeWords {
+            who: words::who(found, episode.who).unwrap_or_else(|| "a process".to_owned()),
             place: format!(
                 "{} {}",
-                story.place.proto.as_str(),
+                episode.place.proto.as_str(),
                 portwatch_core::words::escape::escape(&target)
             ),
-            first: story.first,
+            first: episode.first,
             by: spells.collect(),
         },
     }

@@ -10,7 +10,7 @@ use jiff::{Timestamp, tz::TimeZone};
 pub use self::picture::Symbols;
 use super::{
     gather::Gather,
-    summary::{NameRow, StoryRow, Summary},
+    summary::{EpisodeRow, NameRow, Summary},
 };
 use portwatch_core::words::{
     escape::{escape, quoted},
@@ -222,7 +222,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    fn episode(&mut self, row: &StoryRow, in_order: bool) -> io::Result<()> {
+    fn episode(&mut self, row: &EpisodeRow, in_order: bool) -> io::Result<()> {
         let Theme {
             faint,
             process,

@@ -32,7 +32,7 @@ use portwatch_log::cli::{
     after_help = "Examples:
   sudo portwatch trace                    every bind and listen on this host, until Ctrl-C
   sudo portwatch trace -p 8080 --failures only what fails on port 8080
-  portwatch replay binds.jsonl            the story of a log again
+  portwatch replay binds.jsonl            show a log again
   portwatch report binds.jsonl            what a log says as a whole
   portwatch doctor                        what this machine allows
   portwatch explain time-wait             what a cause means, and what to do
@@ -54,10 +54,10 @@ pub enum Command {
     /// Report every attempt to get a port, and for each refusal who had it and why.
     #[command(after_help = TRACE_EXAMPLES)]
     Trace(Box<TraceArgs>),
-    /// Show the story of a log again, as `trace` showed it; or judge it anew.
+    /// Show a log again, as `trace` showed it; or judge it again.
     #[command(after_help = replay::EXAMPLES)]
     Replay(Box<ReplayArgs>),
-    /// Show what logs say as a whole: totals, stories, and who had each port when.
+    /// Show what logs say as a whole: totals, episodes, and who had each port when.
     #[command(after_help = report::EXAMPLES)]
     Report(ReportArgs),
     /// Say what this machine allows: which capability comes from where, and what is lost.

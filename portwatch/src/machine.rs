@@ -53,7 +53,7 @@ const ANY_PORT: u16 = 0;
 /// Ports whose look-ups are kept.
 const PORTS: usize = 1024;
 
-/// Looks things up for a story.
+/// Looks things up for the assembler.
 pub struct Machine {
     holders: Source,
     users: Users,
@@ -164,7 +164,7 @@ fn sees_all_processes() -> bool {
 /// Open sockets, in both forms.
 #[derive(Debug)]
 pub struct OpenSockets {
-    /// For the story.
+    /// For the assembler.
     pub descriptors: Vec<Descriptor>,
     /// As the kernel gave them; empty if they come from `/proc`.
     pub rows: Vec<Holder>,

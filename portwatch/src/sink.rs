@@ -87,7 +87,7 @@ struct Mark {
 enum What {
     Start,
     Record,
-    /// A `lost` record alone: not one of the story's.
+    /// A `lost` record alone: not one of the assembler's.
     Gap,
 }
 

@@ -49,7 +49,15 @@ enum Format {
 /// Builds portwatch as it is shipped and the program that measures, and runs that.
 pub(crate) fn bench(args: &BenchArgs) -> Result<()> {
     // It takes the portwatch that lies beside it.
-    run(cargo().args(["build", "--release", "--locked", "--package", "portwatch", "--package", "portwatch-report"]))?;
+    run(cargo().args([
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "portwatch",
+        "--package",
+        "portwatch-report",
+    ]))?;
     let mut bench = cargo();
     bench
         .args(["run", "--quiet", "--release", "--locked"])

@@ -43,7 +43,15 @@ pub(crate) fn test(which: Which, arguments: &[String]) -> Result<()> {
 
 fn on_this_machine(which: Which, arguments: &[String]) -> Result<()> {
     let mut cargo = cargo();
-    run(cargo.args(["build", "--release", "--locked", "--package", "portwatch", "--package", "portwatch-report"]))?;
+    run(cargo.args([
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "portwatch",
+        "--package",
+        "portwatch-report",
+    ]))?;
     let mut cargo = self::cargo();
     cargo.args(["test", "--locked", "--no-fail-fast"]);
     match which {

@@ -11,7 +11,7 @@ use portwatch_common::{
     },
 };
 
-use super::{Story, Surroundings};
+use super::{Assembler, Surroundings};
 use crate::{
     model::{
         attempt::{Attempt, Facts, Op, SocketId, StageResults},
@@ -168,7 +168,7 @@ impl Tracing {
     }
 }
 
-impl<S: Surroundings> Story<S> {
+impl<S: Surroundings> Assembler<S> {
     pub(super) fn describe(&mut self, raw: &raw::Attempt) -> Attempt {
         let socket = &raw.socket;
         let known = raw.flags & flag::NO_SOCKET == 0;

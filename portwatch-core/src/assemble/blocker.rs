@@ -8,7 +8,7 @@ use portwatch_common::event::{
 };
 
 use super::{
-    Descriptor, Story, Surroundings,
+    Assembler, Descriptor, Surroundings,
     attempt::{given, ip, options},
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-impl<S: Surroundings> Story<S> {
+impl<S: Surroundings> Assembler<S> {
     pub(super) fn failure(&mut self, raw: &raw::Attempt, walk: Option<&raw::Walk>) -> Failure {
         let kept = walk.map_or(&[][..], |walk| {
             let len = (walk.candidates_len as usize).min(walk.candidates.len());
@@ -132,7 +132,7 @@ impl<S: Surroundings> Story<S> {
         self.learn(open.pid, open.start_boot_ns, &open.comm);
         let key = Key::new(open.pid, open.start_boot_ns);
         let mut process = self
-            .world
+            .memory
             .processes
             .get(key)
             .map_or_else(Process::default, |known| {
@@ -193,8 +193,8 @@ impl<S: Surroundings> Story<S> {
             return Some((process, exited, Source::Observed));
         }
         let inode = given(candidate.socket.inode)?;
-        let key = self.world.sockets.get(inode)?;
-        let known = self.world.processes.get(key)?.clone();
+        let key = self.memory.sockets.get(inode)?;
+        let known = self.memory.processes.get(key)?.clone();
         let mut process = known.process;
         self.surroundings.complete(&mut process);
         Some((process, known.exited_boot_ns, Source::Snapshot))

@@ -1,4 +1,4 @@
-//! Retries of one program for one address are one story: who was in the way for how long, and how it ended.
+//! Retries of one program for one address are one episode: who was in the way for how long, and how it ended.
 
 use crate::prelude::*;
 use crate::words::errno;
@@ -6,7 +6,7 @@ use alloc::vec::Drain;
 
 use portwatch_common::event::attempt as raw;
 
-use super::{Story, Surroundings, attempt::given, freed};
+use super::{Assembler, Surroundings, attempt::given, freed};
 use crate::{
     memory::{
         episodes::{Failed, Key, Open, Spell},
@@ -24,7 +24,7 @@ use crate::{
 /// What time can cure: somebody else gives the port back, the address comes up, the privilege is given.
 const ERRNOS: [i32; 3] = [errno::EADDRINUSE, errno::EADDRNOTAVAIL, errno::EACCES];
 
-/// How stories can end unseen.
+/// How episodes can end unseen.
 #[derive(Debug, Default)]
 pub(super) struct Doubts {
     /// Successes are left out, but for those on a port that was asked for in vain.
@@ -41,7 +41,7 @@ impl Doubts {
     }
 }
 
-/// Kinds of losses behind which the end of a story may hide: without what it asked for, or without its program, an attempt
+/// Kinds of losses behind which the end of an episode may hide: without what it asked for, or without its program, an attempt
 /// belongs to none.
 pub(super) const HIDE_ENDS: [&str; 3] = ["attempt", "entry", "process"];
 
@@ -49,7 +49,7 @@ fn ms(ns: u64) -> u64 {
     ns / 1_000_000
 }
 
-/// Whose story it would be. Nobody's where it is not known what was asked for, or where the kernel acts for itself.
+/// Whose episode it would be. Nobody's where it is not known what was asked for, or where the kernel acts for itself.
 fn key(attempt: &Attempt) -> Option<Key> {
     let proto = match attempt.proto {
         Proto::Unknown => return None,
@@ -73,8 +73,8 @@ fn who(attempt: &Attempt) -> Option<processes::Key> {
     Some(processes::Key::new(process.pid, process.start_boot_ns?.0))
 }
 
-impl<S: Surroundings> Story<S> {
-    /// Takes a failure in that has been judged: gives the number of its story.
+impl<S: Surroundings> Assembler<S> {
+    /// Takes a failure in that has been judged: gives the number of its episode.
     pub(super) fn failed(
         &mut self,
         raw: &raw::Attempt,
@@ -97,20 +97,20 @@ impl<S: Surroundings> Story<S> {
             standing: walk.and_then(|walk| freed::standing(walk, failure)),
         };
         let who = (who, &attempt.process);
-        let (id, evicted) = self.world.episodes.fail(&key, attempt.proto, who, failed);
+        let (id, evicted) = self.memory.episodes.fail(&key, attempt.proto, who, failed);
         if let Some((key, open)) = evicted {
             self.tell_episode(boot_ns, &key, open, Outcome::Open);
         }
         Some(id)
     }
 
-    /// The story that a success ends.
+    /// The episode that a success ends.
     pub(super) fn succeeded(&mut self, raw: &raw::Attempt, attempt: &Attempt) -> Option<Episode> {
-        if self.world.episodes.is_empty() {
+        if self.memory.episodes.is_empty() {
             return None;
         }
         let (key, who) = (key(attempt)?, who(attempt)?);
-        let mut open = self.world.episodes.succeed(&key, attempt.op != Op::Bind)?;
+        let mut open = self.memory.episodes.succeed(&key, attempt.op != Op::Bind)?;
         let boot_ns = raw.header.boot_ns;
         open.again(boot_ns, &self.clock.rfc3339(boot_ns));
         open.by(who, &attempt.process);
@@ -123,21 +123,21 @@ impl<S: Surroundings> Story<S> {
         })
     }
 
-    /// Tells of stories that nobody goes on with.
+    /// Tells of episodes that nobody goes on with.
     pub(super) fn give_up(&mut self, now_ns: u64) {
         if now_ns < self.episodes_due_ns {
             return;
         }
         self.episodes_due_ns = now_ns.saturating_add(LOOK_NS);
-        for key in self.world.episodes.to_look_at(now_ns) {
-            let Some(open) = self.world.episodes.get(&key) else {
+        for key in self.memory.episodes.to_look_at(now_ns) {
+            let Some(open) = self.memory.episodes.get(&key) else {
                 continue;
             };
             let tried = open.tried().to_vec();
             let ended = self.have_ended(&tried);
-            let open = self.world.episodes.get(&key);
+            let open = self.memory.episodes.get(&key);
             if open.is_some_and(|open| open.is_over(now_ns, ended))
-                && let Some(open) = self.world.episodes.remove(&key)
+                && let Some(open) = self.memory.episodes.remove(&key)
             {
                 let outcome = self.unseen_or(&key, &open, Outcome::GaveUp);
                 self.tell_episode(now_ns, &key, open, outcome);
@@ -145,14 +145,14 @@ impl<S: Surroundings> Story<S> {
         }
     }
 
-    /// Attempts may have been missed until now: no story that is open is known to be over.
+    /// Attempts may have been missed until now: no episode that is open is known to be over.
     pub const fn doubt(&mut self) {
         self.doubts.lost_ns = Some(u64::MAX);
     }
 
-    /// Tells of all stories that are open: tracing ends.
+    /// Tells of all episodes that are open: tracing ends.
     pub fn finish(&mut self, now_boot_ns: u64) -> Drain<'_, Record> {
-        for (key, open) in self.world.episodes.drain() {
+        for (key, open) in self.memory.episodes.drain() {
             let outcome = if self.have_ended(open.tried()) {
                 self.unseen_or(&key, &open, Outcome::GaveUp)
             } else {
@@ -174,7 +174,7 @@ impl<S: Surroundings> Story<S> {
     fn have_ended(&mut self, tried: &[processes::Key]) -> bool {
         // The one that tried last is the most likely to live.
         tried.iter().rev().all(|key| {
-            let known = self.world.processes.get(*key);
+            let known = self.memory.processes.get(*key);
             if known.is_some_and(|known| known.exited_boot_ns.is_some()) {
                 return true;
             }
@@ -189,7 +189,7 @@ impl<S: Surroundings> Story<S> {
     }
 }
 
-/// How often stories are looked through.
+/// How often episodes are looked through.
 const LOOK_NS: u64 = 1_000_000_000;
 
 fn episode(key: &Key, open: Open, outcome: Outcome) -> Episode {

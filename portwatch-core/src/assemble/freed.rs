@@ -7,7 +7,7 @@ use portwatch_common::event::{
 };
 
 use super::{
-    Story, Surroundings,
+    Assembler, Surroundings,
     attempt::{given, protocol},
     time_wait::end,
 };
@@ -90,7 +90,7 @@ fn stands(kept: &[Candidate], blocker: &Blocker) -> Option<Standing> {
     })
 }
 
-impl<S: Surroundings> Story<S> {
+impl<S: Surroundings> Assembler<S> {
     /// A socket has given its port back.
     pub(super) fn released(&mut self, raw: &portwatch_common::event::port::Port) {
         let socket = &raw.socket;
@@ -106,7 +106,7 @@ impl<S: Surroundings> Story<S> {
             noticed_late: false,
             owner: raw.owner,
         };
-        self.world.releases.insert(place, release);
+        self.memory.releases.insert(place, release);
     }
 
     /// A `TIME_WAIT` is over.
@@ -131,7 +131,7 @@ impl<S: Surroundings> Story<S> {
             noticed_late: inferred,
             owner: live.owner,
         };
-        self.world.releases.insert(place, release);
+        self.memory.releases.insert(place, release);
     }
 
     /// What gave the port back that was asked for, while the call was under way, the last of them.
@@ -146,7 +146,7 @@ impl<S: Surroundings> Story<S> {
             given(raw.requested.port.into())?.try_into().ok()?,
         )?;
         let found = self
-            .world
+            .memory
             .releases
             .between(&place, began, raw.header.boot_ns)
             .filter(|release| !release.noticed_late && release.socket.sk != raw.socket.sk)
@@ -200,11 +200,11 @@ impl<S: Surroundings> Story<S> {
         to_ns: u64,
     ) -> Option<(u64, Freed)> {
         let exited = standing.holder.and_then(|holder| {
-            let ended = self.world.processes.get(holder)?.exited_boot_ns?;
+            let ended = self.memory.processes.get(holder)?.exited_boot_ns?;
             (from_ns..=to_ns).contains(&ended).then_some(ended)
         });
         let release = self
-            .world
+            .memory
             .releases
             .between(&place, from_ns, to_ns)
             .find(|release| release.socket.is_same(&standing.socket));

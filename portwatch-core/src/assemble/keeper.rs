@@ -2,10 +2,10 @@
 
 use portwatch_common::event::socket::{Socket, flag};
 
-use super::{KeeperFound, Story, Surroundings, Unheld, blocker::is_kernel_socket};
+use super::{Assembler, KeeperFound, Surroundings, Unheld, blocker::is_kernel_socket};
 use crate::model::{keeper::Keeper, process::Holder};
 
-impl<S: Surroundings> Story<S> {
+impl<S: Surroundings> Assembler<S> {
     pub(super) fn kept_by(
         &mut self,
         socket: &Socket,

@@ -8,7 +8,7 @@ use portwatch_common::event::{
     socket::state,
 };
 
-use super::{Story, Surroundings, process};
+use super::{Assembler, Surroundings, process};
 use crate::{
     memory::{
         lineages::{Exec, Lineages, Link, Sender, Sent},
@@ -32,12 +32,12 @@ struct Passed {
     exe: Option<String>,
 }
 
-impl<S: Surroundings> Story<S> {
+impl<S: Surroundings> Assembler<S> {
     pub(super) fn fork(&mut self, fork: &Fork) {
         let parent = Key::new(fork.parent_tgid, fork.parent_start_boot_ns);
         let child = Key::new(fork.tgid, fork.start_boot_ns);
-        self.world.processes.started(child, fork.start_boot_ns);
-        self.world.lineages.forked(
+        self.memory.processes.started(child, fork.start_boot_ns);
+        self.memory.lineages.forked(
             (parent, fork.parent_start_boot_ns),
             (child, fork.start_boot_ns),
             &process::comm(&fork.comm),
@@ -50,7 +50,7 @@ impl<S: Surroundings> Story<S> {
             comm: process.comm.clone(),
             exe: process.exe.clone(),
         };
-        self.world
+        self.memory
             .lineages
             .executed(key, raw.task.start_boot_ns, exec);
     }
@@ -67,7 +67,7 @@ impl<S: Surroundings> Story<S> {
             by,
         };
         let key = Key::new(signal.tgid, signal.start_boot_ns);
-        self.world
+        self.memory
             .lineages
             .signalled(key, signal.start_boot_ns, sent);
     }
@@ -77,7 +77,7 @@ impl<S: Surroundings> Story<S> {
         let Some(key) = key_of(process) else {
             return Vec::new();
         };
-        let line = self.world.lineages.line(key);
+        let line = self.memory.lineages.line(key);
         line.iter()
             .skip(1)
             .take(Process::ANCESTORS)
@@ -99,11 +99,11 @@ impl<S: Surroundings> Story<S> {
             boot_ns,
             signal,
             by,
-        } = self.world.lineages.get(key)?.signal.clone()?;
+        } = self.memory.lineages.get(key)?.signal.clone()?;
         let by = by.map(|sender| {
             self.learn(sender.pid, sender.start_boot_ns, &sender.comm);
             let known = self
-                .world
+                .memory
                 .processes
                 .get(Key::new(sender.pid, sender.start_boot_ns));
             let mut process = known.map_or_else(Process::default, |known| known.process.clone());
@@ -121,7 +121,7 @@ impl<S: Surroundings> Story<S> {
 
     /// What a process runs that has executed nothing since it was made: what its parent ran then.
     pub(super) fn image_by_fork(&mut self, key: Key) -> Option<Process> {
-        let line = self.world.lineages.line(key);
+        let line = self.memory.lineages.line(key);
         let forked_alike = |pair: &&[Link<'_>]| {
             let [child, parent] = pair else { return false };
             let at = child.life.start_boot_ns;
@@ -134,7 +134,7 @@ impl<S: Surroundings> Story<S> {
             .map(|pair| (pair[1].key, pair[1].life.start_boot_ns))
             .collect();
         let known = parents.into_iter().find_map(|(parent, start)| {
-            let known = self.world.processes.get(parent);
+            let known = self.memory.processes.get(parent);
             known
                 .map(|known| known.process.clone())
                 .or_else(|| self.surroundings.process(parent.pid, start))
@@ -179,9 +179,9 @@ impl<S: Surroundings> Story<S> {
         found.sort_by_key(|(holder, way)| (!executed(way), holder.process.start_boot_ns));
         let (holder, way) = found.into_iter().next()?;
         let (mut creator, exited) = self.recorded(owner);
-        let image = self.world.lineages.image_at(from, since);
+        let image = self.memory.lineages.image_at(from, since);
         let unchanged = self
-            .world
+            .memory
             .lineages
             .get(from)
             .is_none_or(|life| life.execs_since(since).is_some_and(<[_]>::is_empty));
@@ -203,7 +203,7 @@ impl<S: Surroundings> Story<S> {
     /// there is nothing.
     fn way(&mut self, from: Key, start: u64, since: u64, holder: &Holder) -> Option<Vec<Passed>> {
         let to = key_of(&holder.process)?;
-        let line = self.world.lineages.line(to);
+        let line = self.memory.lineages.line(to);
         let end = line
             .iter()
             .position(|link| link.key == from && link.life.start_boot_ns == start)?;
@@ -212,7 +212,7 @@ impl<S: Surroundings> Story<S> {
         if end > 0 && line[end - 1].life.start_boot_ns < since {
             return None;
         }
-        let way = passed(&self.world.lineages, line, since)?;
+        let way = passed(&self.memory.lineages, line, since)?;
         let first_fork = way.iter().position(|passed| passed.how == Via::Fork);
         let executed =
             first_fork.is_some_and(|fork| way[fork..].iter().any(|passed| passed.how == Via::Exec));

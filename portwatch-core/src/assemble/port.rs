@@ -4,7 +4,7 @@ use crate::prelude::*;
 use portwatch_common::event::port::{self as raw, action, flag, how};
 
 use super::{
-    Story, Surroundings,
+    Assembler, Surroundings,
     attempt::{given, protocol},
     time_wait::{End, end},
 };
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-impl<S: Surroundings> Story<S> {
+impl<S: Surroundings> Assembler<S> {
     pub(super) fn port(&mut self, raw: &raw::Port) {
         let Some(local) = end(&raw.socket.local) else {
             return;
@@ -73,7 +73,7 @@ impl<S: Surroundings> Story<S> {
         let Some(connection) = connection else {
             return;
         };
-        let time_waits = &mut self.world.time_waits;
+        let time_waits = &mut self.memory.time_waits;
         // Its own connection, told late, is no new one.
         if time_waits
             .get(connection)
@@ -100,7 +100,7 @@ impl<S: Surroundings> Story<S> {
         let Some(connection) = connection else {
             return Some(Reason::Closed);
         };
-        let live = self.world.time_waits.get(connection);
+        let live = self.memory.time_waits.get(connection);
         if live.is_some_and(|live| is_of(live, raw) != Some(false)) {
             Some(Reason::TimeWait)
         } else {

@@ -6,7 +6,7 @@ use portwatch_common::event::{
     process::{Process as RawProcess, Task, flag},
 };
 
-use super::{Story, Surroundings};
+use super::{Assembler, Surroundings};
 use crate::{
     memory::processes::Key,
     model::{number::Big, process::Process},
@@ -92,15 +92,15 @@ fn path(names: &[u8], len: u32, truncated: bool) -> Option<String> {
     Some(path)
 }
 
-impl<S: Surroundings> Story<S> {
+impl<S: Surroundings> Assembler<S> {
     /// Who made an attempt: what was read as it acted, and what its image is known to be.
     pub(super) fn actor(&mut self, task: &Task) -> Process {
         let key = Key::new(task.tgid, task.start_boot_ns);
         let mut process = from_task(task);
-        if self.world.processes.get(key).is_none() {
+        if self.memory.processes.get(key).is_none() {
             self.learn(task.tgid, task.start_boot_ns, &process.comm);
         }
-        if let Some(known) = self.world.processes.get(key) {
+        if let Some(known) = self.memory.processes.get(key) {
             let known = &known.process;
             process.exe.clone_from(&known.exe);
             process.cmdline.clone_from(&known.cmdline);
@@ -114,11 +114,11 @@ impl<S: Surroundings> Story<S> {
     pub(super) fn recorded(&mut self, owner: &RawOwner) -> (Process, Option<u64>) {
         let key = Key::new(owner.tgid, owner.start_boot_ns);
         let mut process = from_owner(owner);
-        if self.world.processes.get(key).is_none() {
+        if self.memory.processes.get(key).is_none() {
             self.learn(owner.tgid, owner.start_boot_ns, &process.comm);
         }
         let mut exited = None;
-        if let Some(known) = self.world.processes.get(key) {
+        if let Some(known) = self.memory.processes.get(key) {
             exited = known.exited_boot_ns;
             process.exe.clone_from(&known.process.exe);
             process.cmdline.clone_from(&known.process.cmdline);
@@ -133,7 +133,7 @@ impl<S: Surroundings> Story<S> {
     /// Looks a process up that has not been seen, while it lives. A process of that pid with another start is another.
     pub(super) fn learn(&mut self, pid: u32, start_boot_ns: u64, comm: &str) {
         let key = Key::new(pid, start_boot_ns);
-        if self.world.processes.get(key).is_some() {
+        if self.memory.processes.get(key).is_some() {
             return;
         }
         let process = self
@@ -145,11 +145,11 @@ impl<S: Surroundings> Story<S> {
                 start_boot_ns: Some(Big(start_boot_ns)),
                 ..self.image_by_fork(key).unwrap_or_default()
             });
-        self.world.processes.insert(key, process);
+        self.memory.processes.insert(key, process);
     }
 
     pub(super) fn start_of(&mut self, key: Key) -> Option<u64> {
-        self.world
+        self.memory
             .processes
             .get(key)
             .and_then(|known| known.process.start_boot_ns)

@@ -6,14 +6,14 @@ use portwatch_common::event::{
     socket::{Socket, state},
 };
 
-use super::{Story, Surroundings, attempt::protocol};
+use super::{Assembler, Surroundings, attempt::protocol};
 use crate::{
     model::{
         process::{Container, Holder, Owner, Process},
         proxy::{Proxy, Role},
         socket::{Address, Proto},
     },
-    verdict::who::proxy::{self, StandIn, Target},
+    verdict::who::proxy::{self, Found, Target},
 };
 
 /// A socket of a service manager.
@@ -27,7 +27,7 @@ pub struct Managed {
     pub udp: bool,
 }
 
-impl<S: Surroundings> Story<S> {
+impl<S: Surroundings> Assembler<S> {
     /// `None` for a connection, and where nobody has the socket for others, as far as that can be seen.
     ///
     /// A service manager comes before all others: as long as it has the socket, the port stays taken.
@@ -43,7 +43,7 @@ impl<S: Surroundings> Story<S> {
             return None;
         }
         let alive = owner.filter(|owner| owner.alive != Some(false));
-        let found: Vec<(&Process, StandIn)> = alive
+        let found: Vec<(&Process, Found)> = alive
             .map(|owner| &owner.process)
             .into_iter()
             .chain(holders.iter().map(|holder| &holder.process))

@@ -8,7 +8,7 @@ use portwatch_common::{
     event::attempt::{self as raw, flag},
 };
 
-use super::{Descriptor, Story, Surroundings};
+use super::{Assembler, Descriptor, Surroundings};
 use crate::model::attempt::{RangeUse, RangeUser};
 
 /// `EADDRINUSE`.
@@ -16,7 +16,7 @@ const IN_USE: u32 = 98;
 /// `IPPROTO_UDP` and `IPPROTO_UDPLITE`.
 const UDP: [u16; 2] = [17, 136];
 
-impl<S: Surroundings> Story<S> {
+impl<S: Surroundings> Assembler<S> {
     /// `None` for an attempt that asked for a port of its own.
     pub(super) fn range_use(&mut self, raw: &raw::Attempt) -> Option<RangeUse> {
         let netns = raw.netns;

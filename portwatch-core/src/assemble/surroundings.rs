@@ -1,4 +1,4 @@
-//! What a story asks about the machine it happens on.
+//! What the assembler asks about the machine.
 
 use crate::prelude::*;
 use core::{fmt::Debug, net::IpAddr};

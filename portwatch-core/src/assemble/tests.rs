@@ -1,4 +1,4 @@
-//! Stories told of made-up events, on a made-up machine.
+//! Records assembled from made-up events, on a made-up machine.
 
 use crate::prelude::*;
 use core::net::Ipv4Addr;
@@ -16,7 +16,7 @@ use portwatch_common::{
 use zerocopy::FromZeros;
 
 use self::fake::Fake;
-use super::{Descriptor, KeeperFound, Managed, Story, UnixFound};
+use super::{Assembler, Descriptor, KeeperFound, Managed, UnixFound};
 use crate::{
     clock::Clock,
     decode::Event,
@@ -41,8 +41,8 @@ mod time_waits;
 const NETNS: u32 = 4_026_531_840;
 const SECOND: u64 = 1_000_000_000;
 
-fn story() -> Story<Fake> {
-    Story::new(Fake::default(), Clock::from_sample(0, 0))
+fn assembler() -> Assembler<Fake> {
+    Assembler::new(Fake::default(), Clock::from_sample(0, 0))
 }
 
 fn comm(name: &str) -> [u8; 16] {
@@ -140,8 +140,8 @@ fn bound_by_server() -> Candidate {
     }
 }
 
-fn attempt_of(story: &mut Story<Fake>, event: &Event) -> Attempt {
-    match story.event(event).next().map(|record| record.body) {
+fn attempt_of(assembler: &mut Assembler<Fake>, event: &Event) -> Attempt {
+    match assembler.event(event).next().map(|record| record.body) {
         Some(Body::Attempt(attempt)) => {
             assert_eq!(recheck(&attempt), []);
             *attempt
@@ -177,11 +177,11 @@ fn open(pid: u32, start_s: u64, inode: u64) -> Descriptor {
 
 #[test]
 fn who_bound_the_port_is_named_with_the_time() {
-    let mut story = story();
-    story.surroundings().open = vec![open(10, 1, 500)];
+    let mut assembler = assembler();
+    assembler.surroundings().open = vec![open(10, 1, 500)];
     let listener = bound_by_server();
     let attempt = attempt_of(
-        &mut story,
+        &mut assembler,
         &refused(&bind(task(11, 2, "late"), 501, 98, 30), &[listener]),
     );
     let blocker = primary(&attempt);
@@ -203,12 +203,12 @@ fn who_bound_the_port_is_named_with_the_time() {
 
 #[test]
 fn a_holder_from_before_has_no_since_and_the_oldest_owns() {
-    let mut story = story();
-    story.snapshot(&[open(21, 9, 500), open(20, 3, 500)]);
-    story.surroundings().open = vec![open(21, 9, 500), open(20, 3, 500)];
+    let mut assembler = assembler();
+    assembler.snapshot(&[open(21, 9, 500), open(20, 3, 500)]);
+    assembler.surroundings().open = vec![open(21, 9, 500), open(20, 3, 500)];
     let listener = candidate(socket(500, state::LISTEN, 8080));
     let attempt = attempt_of(
-        &mut story,
+        &mut assembler,
         &refused(&bind(task(11, 2, "late"), 501, 98, 30), &[listener]),
     );
     let blocker = primary(&attempt);
@@ -220,11 +220,11 @@ fn a_holder_from_before_has_no_since_and_the_oldest_owns() {
 
 #[test]
 fn a_binder_that_has_passed_its_socket_on_does_not_own_it() {
-    let mut story = story();
-    story.surroundings().open = vec![open(30, 25, 500)];
+    let mut assembler = assembler();
+    assembler.surroundings().open = vec![open(30, 25, 500)];
     let listener = bound_by_server();
     let attempt = attempt_of(
-        &mut story,
+        &mut assembler,
         &refused(&bind(task(11, 2, "late"), 501, 98, 30), &[listener]),
     );
     let owner = primary(&attempt).owner.as_ref().unwrap();
@@ -233,9 +233,9 @@ fn a_binder_that_has_passed_its_socket_on_does_not_own_it() {
 
 #[test]
 fn an_owner_that_is_gone_keeps_its_name() {
-    let mut story = story();
-    story.surroundings().alive.insert(10, SECOND);
-    story.learn(10, SECOND, "server");
+    let mut assembler = assembler();
+    assembler.surroundings().alive.insert(10, SECOND);
+    assembler.learn(10, SECOND, "server");
     let listener = bound_by_server();
     let event = refused(&bind(task(11, 2, "late"), 501, 98, 30), &[listener]);
     let exit = Exit {
@@ -243,8 +243,8 @@ fn an_owner_that_is_gone_keeps_its_name() {
         start_boot_ns: SECOND,
         ..Exit::new_zeroed()
     };
-    story.event(&Event::Exit(exit));
-    let attempt = attempt_of(&mut story, &event);
+    assembler.event(&Event::Exit(exit));
+    let attempt = attempt_of(&mut assembler, &event);
     let owner = primary(&attempt).owner.as_ref().unwrap();
     assert_eq!(
         (owner.process.comm.as_str(), owner.alive),
@@ -254,12 +254,12 @@ fn an_owner_that_is_gone_keeps_its_name() {
 
 #[test]
 fn a_reused_pid_is_not_the_owner() {
-    let mut story = story();
+    let mut assembler = assembler();
     // The pid lives, but it started later.
-    story.surroundings().alive.insert(10, 25 * SECOND);
+    assembler.surroundings().alive.insert(10, 25 * SECOND);
     let listener = bound_by_server();
     let event = refused(&bind(task(11, 2, "late"), 501, 98, 30), &[listener]);
-    let attempt = attempt_of(&mut story, &event);
+    let attempt = attempt_of(&mut assembler, &event);
     let owner = primary(&attempt).owner.as_ref().unwrap();
     assert_eq!(
         (owner.process.comm.as_str(), owner.alive),
@@ -269,11 +269,11 @@ fn a_reused_pid_is_not_the_owner() {
 
 #[test]
 fn what_came_after_the_attempt_began_is_never_blamed() {
-    let mut story = story();
+    let mut assembler = assembler();
     let mut late = bind(task(11, 2, "late"), 501, 98, 30);
     late.returned_ns = 10 * SECOND;
     let listener = bound_by_server();
-    let attempt = attempt_of(&mut story, &refused(&late, &[listener]));
+    let attempt = attempt_of(&mut assembler, &refused(&late, &[listener]));
     assert!(
         failure(&attempt)
             .blockers
@@ -320,12 +320,12 @@ fn time_wait(connected: bool) -> Candidate {
 
 #[test]
 fn a_time_wait_names_who_left_it_and_how_long_it_lasts() {
-    let mut story = story();
+    let mut assembler = assembler();
     let mut event = refused(&bind(task(11, 2, "late"), 501, 98, 30), &[time_wait(false)]);
     if let Event::Conflict(conflict) = &mut event {
         conflict.walk.flags |= raw::walk::HAD_LISTENER;
     }
-    let attempt = attempt_of(&mut story, &event);
+    let attempt = attempt_of(&mut assembler, &event);
     let blocker = primary(&attempt);
     assert_eq!(blocker.expires_in_ms, Some(41_000));
     assert_eq!(blocker.connected_out, Some(false));
@@ -342,9 +342,9 @@ fn a_time_wait_names_who_left_it_and_how_long_it_lasts() {
 
 #[test]
 fn a_time_wait_of_a_client_is_told_from_one_of_a_server() {
-    let mut story = story();
+    let mut assembler = assembler();
     let event = refused(&bind(task(11, 2, "late"), 501, 98, 30), &[time_wait(true)]);
-    let attempt = attempt_of(&mut story, &event);
+    let attempt = attempt_of(&mut assembler, &event);
     let blocker = primary(&attempt);
     assert_eq!(blocker.connected_out, Some(true));
     assert_eq!(
@@ -359,9 +359,9 @@ fn a_time_wait_of_a_client_is_told_from_one_of_a_server() {
 
 #[test]
 fn without_proof_nothing_is_said_about_where_a_port_came_from() {
-    let mut story = story();
+    let mut assembler = assembler();
     let event = refused(&bind(task(11, 2, "late"), 501, 98, 30), &[time_wait(false)]);
-    let attempt = attempt_of(&mut story, &event);
+    let attempt = attempt_of(&mut assembler, &event);
     assert_eq!(primary(&attempt).connected_out, None);
 }
 
@@ -376,7 +376,7 @@ fn unix_paths_are_told_as_they_were_asked_for() {
         attempt.socket.local = attempt.requested;
         attempt.addrlen = 2 + u32::try_from(path.len()).unwrap();
         attempt.sockaddr[2..2 + path.len()].copy_from_slice(path);
-        attempt_of(&mut story(), &Event::Attempt(Box::new(attempt))).addr
+        attempt_of(&mut assembler(), &Event::Attempt(Box::new(attempt))).addr
     };
     assert_eq!(with(b"/run/x.sock\0\0\0").as_deref(), Some("/run/x.sock"));
     assert_eq!(with(b"\0abstract").as_deref(), Some("@abstract"));
@@ -385,22 +385,22 @@ fn unix_paths_are_told_as_they_were_asked_for() {
 
 #[test]
 fn records_are_numbered_from_one() {
-    let mut story = story();
+    let mut assembler = assembler();
     let event = Event::Attempt(Box::new(bind(task(10, 1, "server"), 500, 0, 20)));
-    let seq: Vec<_> = story.event(&event).map(|record| record.seq).collect();
+    let seq: Vec<_> = assembler.event(&event).map(|record| record.seq).collect();
     assert_eq!(seq, [1]);
-    let seq: Vec<_> = story.event(&event).map(|record| record.seq).collect();
+    let seq: Vec<_> = assembler.event(&event).map(|record| record.seq).collect();
     assert_eq!(seq, [2]);
 }
 
 #[test]
 fn who_has_the_automatic_range_is_counted_by_port() {
-    let mut story = story();
+    let mut assembler = assembler();
     let at = |pid, inode, port| Descriptor {
         port,
         ..open(pid, 1, inode)
     };
-    story.surroundings().open = vec![
+    assembler.surroundings().open = vec![
         at(20, 1, 40_000),
         at(20, 2, 40_000),
         at(21, 3, 40_001),
@@ -416,7 +416,7 @@ fn who_has_the_automatic_range_is_counted_by_port() {
     bind.flags = raw::flag::NETNS_READ;
     bind.netns.range_low = 40_000;
     bind.netns.range_high = 40_003;
-    let attempt = attempt_of(&mut story, &refused(&bind, &[]));
+    let attempt = attempt_of(&mut assembler, &refused(&bind, &[]));
     let range = failure(&attempt).range_use.as_ref().unwrap();
     assert_eq!((range.size, range.open), (4, 3));
     let by: Vec<_> = range
@@ -430,6 +430,6 @@ fn who_has_the_automatic_range_is_counted_by_port() {
 
     // A name of the unix family has no port, and the record 0 in its place.
     bind.requested.family = AF_UNIX;
-    let attempt = attempt_of(&mut story, &refused(&bind, &[]));
+    let attempt = attempt_of(&mut assembler, &refused(&bind, &[]));
     assert_eq!(failure(&attempt).range_use, None);
 }

@@ -16,7 +16,7 @@ use portwatch_common::{
 };
 
 use super::{
-    Story, Surroundings,
+    Assembler, Surroundings,
     attempt::{given, ip},
 };
 use crate::{
@@ -79,13 +79,13 @@ impl End {
     }
 }
 
-impl<S: Surroundings> Story<S> {
-    /// Looks at `TIME_WAIT`s whose time is over and at stories that nobody goes on with, and gives what is to be told of them. To be called regularly;
+impl<S: Surroundings> Assembler<S> {
+    /// Looks at `TIME_WAIT`s whose time is over and at episodes that nobody goes on with, and gives what is to be told of them. To be called regularly;
     /// `now_boot_ns` is `CLOCK_BOOTTIME`.
     pub fn tick(&mut self, now_boot_ns: u64) -> Drain<'_, Record> {
         self.heed_suspension();
         for _ in 0..BATCHES {
-            let due = self.world.time_waits.to_look_at(now_boot_ns, RECHECKS);
+            let due = self.memory.time_waits.to_look_at(now_boot_ns, RECHECKS);
             if due.is_empty() {
                 break;
             }
@@ -105,24 +105,24 @@ impl<S: Surroundings> Story<S> {
         match raw.action {
             action::ENTER => {
                 let body = self.begun(Action::Enter, &live, raw.socket.expires_in_jiffies);
-                if let Some(before) = self.world.time_waits.insert(connection, live) {
+                if let Some(before) = self.memory.time_waits.insert(connection, live) {
                     // Two cannot be there at once.
                     self.over(&before, at, End::UNSEEN, Some(before.since_boot_ns), true);
                 }
                 self.tell_time_wait(at, TimeWait { inferred, ..body });
             }
             action::REARM => {
-                self.world
+                self.memory
                     .time_waits
                     .rearm(&connection, live.due_boot_ns, live.substate);
                 let body = self.begun(Action::Rearm, &live, raw.socket.expires_in_jiffies);
                 self.tell_time_wait(at, TimeWait { inferred, ..body });
             }
             action::LEAVE => {
-                let known = self.world.time_waits.get(&connection);
+                let known = self.memory.time_waits.get(&connection);
                 let known = known.is_some_and(|known| known.recheck.tw == live.recheck.tw);
                 let begun = known
-                    .then(|| self.world.time_waits.remove(&connection))
+                    .then(|| self.memory.time_waits.remove(&connection))
                     .flatten();
                 let since = begun.map(|begun| begun.since_boot_ns);
                 self.over(&live, at, End::of(raw), since, inferred);
@@ -140,7 +140,7 @@ impl<S: Surroundings> Story<S> {
         let at = raw.header.boot_ns;
         let connection = Connection::new(socket.netns, local, remote);
         // The kernel side may have had to forget who left it.
-        let owner = match self.world.time_waits.get(&connection) {
+        let owner = match self.memory.time_waits.get(&connection) {
             Some(known) if raw.owner.roles == 0 && known.recheck.tw == socket.sk => known.owner,
             _ => raw.owner,
         };
@@ -168,7 +168,7 @@ impl<S: Surroundings> Story<S> {
     fn look_at(&mut self, due: &[Connection], now_boot_ns: u64) {
         let list: Vec<Recheck> = due
             .iter()
-            .filter_map(|connection| self.world.time_waits.get(connection))
+            .filter_map(|connection| self.memory.time_waits.get(connection))
             .map(|live| live.recheck)
             .collect();
         let rows = self.surroundings.recheck(&list);
@@ -176,7 +176,7 @@ impl<S: Surroundings> Story<S> {
         for (connection, asked) in due.iter().zip(&list) {
             match rows.next_if(|row| row.tw == asked.tw) {
                 Some(row) if row.present == 0 => {
-                    if let Some(live) = self.world.time_waits.remove(connection) {
+                    if let Some(live) = self.memory.time_waits.remove(connection) {
                         let since = Some(live.since_boot_ns);
                         self.over(&live, row.boot_ns, End::EXPIRED, since, true);
                     }
@@ -190,15 +190,15 @@ impl<S: Surroundings> Story<S> {
     fn still_there(&mut self, connection: &Connection, row: &Rechecked, now_boot_ns: u64) {
         if row.expires_in_jiffies <= 0 {
             let again = now_boot_ns.saturating_add(AGAIN_NS);
-            self.world.time_waits.look_again(connection, again);
+            self.memory.time_waits.look_again(connection, again);
             return;
         }
         // It was due, and has time left: its timer was set again.
         let left = self.jiffies_in_ns(row.expires_in_jiffies);
         let due = row.boot_ns.saturating_add(left);
         let substate = substate(u8::try_from(row.substate).unwrap_or(0));
-        self.world.time_waits.rearm(connection, due, substate);
-        if let Some(live) = self.world.time_waits.get(connection).cloned() {
+        self.memory.time_waits.rearm(connection, due, substate);
+        if let Some(live) = self.memory.time_waits.get(connection).cloned() {
             let body = self.begun(Action::Rearm, &live, row.expires_in_jiffies);
             let inferred = true;
             self.tell_time_wait(row.boot_ns, TimeWait { inferred, ..body });
@@ -207,7 +207,7 @@ impl<S: Surroundings> Story<S> {
 
     /// One that could not be looked at. What became of it will not be known: nothing is said.
     fn unseen(&mut self, connection: &Connection, now_boot_ns: u64) {
-        let time_waits = &mut self.world.time_waits;
+        let time_waits = &mut self.memory.time_waits;
         let due = time_waits
             .get(connection)
             .map_or(0, |live| live.due_boot_ns);
@@ -279,8 +279,8 @@ impl<S: Surroundings> Story<S> {
         let suspended = self.surroundings.suspended_ns();
         let more = suspended.saturating_sub(self.suspended_ns);
         if more > SUSPENSION_NS {
-            self.world.time_waits.postpone(more);
-            self.world.episodes.postpone(more);
+            self.memory.time_waits.postpone(more);
+            self.memory.episodes.postpone(more);
             self.suspended_ns = suspended;
         }
     }

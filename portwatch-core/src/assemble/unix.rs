@@ -7,7 +7,7 @@ use portwatch_common::{
     event::attempt::{self as raw, flag},
 };
 
-use super::{Story, Surroundings, UnixAsked, UnixDescriptor, attempt::unix_bytes};
+use super::{Assembler, Surroundings, UnixAsked, UnixDescriptor, attempt::unix_bytes};
 use crate::{
     memory::processes::Key,
     model::{
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-impl<S: Surroundings> Story<S> {
+impl<S: Surroundings> Assembler<S> {
     /// `None` unless a name was asked for, and in use.
     pub(super) fn unix_name(&mut self, raw: &raw::Attempt) -> Option<UnixName> {
         let refused = raw.errno.cast_signed() == errno::EADDRINUSE
@@ -81,7 +81,7 @@ impl<S: Surroundings> Story<S> {
         self.learn(pid, start_boot_ns, comm);
         let key = Key::new(pid, start_boot_ns);
         let mut process = self
-            .world
+            .memory
             .processes
             .get(key)
             .map(|known| known.process.clone())

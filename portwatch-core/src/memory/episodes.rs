@@ -1,4 +1,4 @@
-//! Stories of failures that have not ended: one for each program and address.
+//! Episodes that have not ended: one for each program and address.
 
 use crate::prelude::*;
 use core::num::NonZeroUsize;
@@ -16,21 +16,21 @@ use crate::{
     verdict::Identity,
 };
 
-/// Stories that are remembered; up to some 40 KiB each, most of them 2.
+/// Episodes that are remembered; up to some 40 KiB each, most of them 2.
 pub const CAPACITY: usize = 1024;
-/// Spells of a story that are remembered, the last one among them.
+/// Spells of an episode that are remembered, the last one among them.
 pub const SPELLS: usize = 32;
-/// Processes of a story that may still live.
+/// Processes of an episode that may still live.
 pub const PROCESSES: usize = 64;
 
-/// A story without a word from its program is looked at after this time: nobody restarts anything later that fast.
+/// An episode without a word from its program is looked at after this time: nobody restarts anything later that fast.
 const QUIET_NS: u64 = 60_000_000_000;
 /// One whose program lives, and has not tried for so long, is over.
 const SILENT_NS: u64 = 600_000_000_000;
 /// Until it is looked at again, at least.
 const AGAIN_NS: u64 = 5_000_000_000;
 
-/// Whose story it is, and what about.
+/// Whose episode it is, and what about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     /// Who tries.
@@ -60,7 +60,7 @@ pub struct Standing {
     pub found_open: bool,
 }
 
-/// A failure, as far as its story needs it.
+/// A failure, as far as its episode needs it.
 #[derive(Clone, Debug)]
 pub struct Failed {
     /// When it was told: `CLOCK_BOOTTIME`, ns.
@@ -112,7 +112,7 @@ impl Spell {
     }
 }
 
-/// A story that has not ended.
+/// An episode that has not ended.
 #[derive(Clone, Debug)]
 pub struct Open {
     /// Its number.
@@ -260,7 +260,7 @@ impl Open {
     }
 }
 
-/// Stories that have not ended.
+/// Episodes that have not ended.
 #[derive(Debug)]
 pub struct Episodes {
     open: LruCache<Key, Open>,
@@ -291,7 +291,7 @@ impl Episodes {
         self.open.is_empty()
     }
 
-    /// Takes a failure in: gives the number of its story, and the story that had to make room.
+    /// Takes a failure in: gives the number of its episode, and the episode that had to make room.
     pub fn fail(
         &mut self,
         key: &Key,
@@ -310,7 +310,7 @@ impl Episodes {
         (self.begun, evicted)
     }
 
-    /// The story that ends with a success: of a `listen()`, or of a call that did not have to be one. It is open no more.
+    /// The episode that ends with a success: of a `listen()`, or of a call that did not have to be one. It is open no more.
     pub fn succeed(&mut self, key: &Key, listens: bool) -> Option<Open> {
         let ends = listens || !self.open.peek(key)?.listens;
         ends.then(|| self.open.pop(key)).flatten()

@@ -189,7 +189,7 @@ pub struct Failure {
     pub released: Option<Freed>,
     /// `None` for an errno that says everything by itself.
     pub verdict: Option<Verdict>,
-    /// The story that this failure belongs to.
+    /// The episode that this failure belongs to.
     pub episode: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! The story of one program and one address: its failures, who was in the way for how long, and how it ended.
+//! The episode of one program and one address: its failures, who was in the way for how long, and how it ended.
 
 use crate::prelude::*;
 use schemars::JsonSchema;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{freed::Freed, process::Process, socket::Proto, verdict::Cause};
 
-/// How a story ended.
+/// How an episode ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -30,7 +30,7 @@ impl Outcome {
     }
 }
 
-/// A story, told when it ends or when tracing does.
+/// An episode, told when it ends or when tracing does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Episode {
     /// What its attempts have in `episode`.

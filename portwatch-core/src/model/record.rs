@@ -42,7 +42,7 @@ pub enum Body {
     Port(Box<Port>),
     /// A `TIME_WAIT` of a watched port began, was re-armed or ended.
     TimeWait(Box<TimeWait>),
-    /// A story of failures has ended, or tracing has.
+    /// An episode has ended, or tracing has.
     Episode(Box<Episode>),
     /// Something was lost.
     Lost(Lost),

@@ -14,7 +14,7 @@ use crate::model::{
 };
 use crate::prelude::*;
 
-/// A story that ended well.
+/// An episode that ended well.
 pub fn episode() -> Record {
     record(
         8,

@@ -49,7 +49,7 @@ fn fields_of_ports_and_time_waits_come_in_the_documented_order() {
 #[case(samples::of_port(samples::released()))]
 #[case(samples::of_time_wait(samples::entered()))]
 #[case(samples::of_time_wait(samples::left(None)))]
-#[case(samples::of_story(samples::story()))]
+#[case(samples::of_ended(samples::ended_episode()))]
 #[case(samples::lost("output"))]
 #[case(samples::stop())]
 fn a_record_reads_back_as_it_was(#[case] record: Record) {

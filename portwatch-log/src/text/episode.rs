@@ -1,4 +1,4 @@
-//! How retries went on, and how their story ended.
+//! How retries went on, and how their episode ended.
 
 use std::io::{self, Write};
 
@@ -23,7 +23,7 @@ use portwatch_core::words::span::span;
 const NAMED: usize = 6;
 
 impl Text {
-    /// A story that ended well belongs to the attempt that it follows; another one stands for itself.
+    /// An episode that ended well belongs to the attempt that it follows; another one stands for itself.
     pub(super) fn episode(
         &self,
         episode: &Episode,
@@ -47,7 +47,7 @@ impl Text {
             });
             let freed = freed.unwrap_or_default();
             return self.fact(
-                "story",
+                "episode",
                 format!("blocked {blocked}{spells}{freed}; {tries}"),
                 out,
             );
@@ -56,7 +56,7 @@ impl Text {
             return Ok(());
         }
         let Theme { faint, address, .. } = self.theme;
-        let call = format!("{:<6} {proto}", "story");
+        let call = format!("{:<6} {proto}", "episode");
         let requested = place(*proto, episode.addr.as_deref(), episode.port);
         let who = Who {
             process,
@@ -82,7 +82,7 @@ impl Text {
     }
 }
 
-/// False for the story of one failure, which was told in full: there is no more to say of it.
+/// False for the episode of one failure, which was told in full: there is no more to say of it.
 pub(super) fn is_told(episode: &Episode) -> bool {
     episode.outcome == Outcome::Bound || episode.attempts > 1
 }

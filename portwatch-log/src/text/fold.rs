@@ -10,27 +10,27 @@ use portwatch_core::model::{
     verdict::Cause,
 };
 
-/// Stories whose last failure is remembered: more than can be open at a time.
-const STORIES: usize = 4096;
+/// Episodes whose last failure is remembered: more than can be open at a time.
+const EPISODES: usize = 4096;
 
 /// What of a failure is shown.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Shown {
     /// All of it.
     Full,
-    /// One line: it is this attempt of its story, so long (ns) after the first.
+    /// One line: it is this attempt of its episode, so long (ns) after the first.
     Still { attempts: u64, ns: u64 },
     /// Nothing.
     Nothing,
 }
 
-/// The stories that are being told.
+/// The episodes that are being told.
 #[derive(Clone, Debug)]
 pub(super) struct Folds {
-    stories: LruCache<u64, Told>,
+    episodes: LruCache<u64, Told>,
 }
 
-/// What has been shown of a story.
+/// What has been shown of an episode.
 #[derive(Clone, Debug)]
 struct Told {
     first_boot_ns: u64,
@@ -56,9 +56,9 @@ pub(super) fn cause(failure: &Failure) -> Option<Cause> {
 
 impl Default for Folds {
     fn default() -> Self {
-        let capacity = NonZeroUsize::new(STORIES).unwrap_or(NonZeroUsize::MIN);
+        let capacity = NonZeroUsize::new(EPISODES).unwrap_or(NonZeroUsize::MIN);
         Self {
-            stories: LruCache::new(capacity),
+            episodes: LruCache::new(capacity),
         }
     }
 }
@@ -73,14 +73,14 @@ impl Folds {
         else {
             return Shown::Full;
         };
-        let Some(told) = self.stories.get_mut(&id) else {
+        let Some(told) = self.episodes.get_mut(&id) else {
             let told = Told {
                 first_boot_ns: boot_ns,
                 attempts: 1,
                 cause: cause(failure),
                 owner: failure.in_the_way().cloned(),
             };
-            self.stories.put(id, told);
+            self.episodes.put(id, told);
             return Shown::Full;
         };
         told.attempts += 1;
@@ -98,14 +98,14 @@ impl Folds {
         Shown::Nothing
     }
 
-    /// A story is over.
+    /// An episode is over.
     pub(super) fn forget(&mut self, id: u64) {
-        self.stories.pop(&id);
+        self.episodes.pop(&id);
     }
 
     /// What was shown last has not been written: all of it is shown again.
     pub(super) fn forget_all(&mut self) {
-        self.stories.clear();
+        self.episodes.clear();
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     },
     Gather,
 };
-use crate::episodes::{Spell, Story};
+use crate::episodes::{Episode, Spell};
 use portwatch_core::model::{attempt::Op, socket::Proto};
 
 impl Gather {
@@ -77,10 +77,10 @@ impl Gather {
         };
         if let Some(blamed) = blocker.and_then(|(_, owner)| self.blocker(owner)) {
             let whom = self.blocker(who).unwrap_or_default();
-            self.stories.blame(blamed, port, Some(whom), 0);
+            self.episodes.blame(blamed, port, Some(whom), 0);
         }
         if let (true, Some(id)) = (failed, attempt.episode) {
-            let story = Story {
+            let episode = Episode {
                 place,
                 addr,
                 who,
@@ -98,7 +98,7 @@ impl Gather {
                 }],
                 freed: None,
             };
-            self.stories.failure(self.run.number, id, story);
+            self.episodes.failure(self.run.number, id, episode);
         }
         let mark = self.mark(time, attempt, who, addr, blocker);
         let lane = &mut self.lanes[lane as usize].1;

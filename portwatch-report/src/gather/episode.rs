@@ -8,7 +8,7 @@ use super::{
     },
     Gather,
 };
-use crate::episodes::{Spell, Story};
+use crate::episodes::{self, Spell};
 use portwatch_core::model::socket::Proto;
 
 impl Gather {
@@ -37,12 +37,12 @@ impl Gather {
             && by_cause
             && episode.last >= since
             && episode.first <= until;
-        let story = wanted.then(|| {
+        let known = wanted.then(|| {
             let mut by = Vec::new();
             for spell in &episode.by {
                 let who = self.actor(spell.owner);
                 if let Some(blocker) = self.blocker(who) {
-                    self.stories.blame(blocker, place.port, None, spell.ms);
+                    self.episodes.blame(blocker, place.port, None, spell.ms);
                 }
                 by.push(Spell {
                     cause: spell.cause,
@@ -51,7 +51,7 @@ impl Gather {
                     attempts: spell.attempts,
                 });
             }
-            Story {
+            episodes::Episode {
                 place,
                 addr,
                 who: self.actor(Some(episode.process)),
@@ -68,6 +68,6 @@ impl Gather {
                     .map(|freed| (freed.how, freed.time.0, self.actor(freed.owner))),
             }
         });
-        self.stories.told(self.run.number, episode.id, story);
+        self.episodes.told(self.run.number, episode.id, known);
     }
 }

@@ -241,7 +241,7 @@ fn a_release_says_since_when_the_port_was_held() {
 }
 
 #[test]
-fn totals_and_stories() {
+fn totals_and_episodes() {
     let found = found();
     assert_eq!(
         found.total,
@@ -271,8 +271,8 @@ fn totals_and_stories() {
         })
         .collect();
     assert_eq!(programs, [("node".to_owned(), 4, 5)]);
-    assert_eq!(found.stories.count, 1);
-    let (blocker, blame) = found.stories.worst_blockers()[0];
+    assert_eq!(found.episodes.count, 1);
+    let (blocker, blame) = found.episodes.worst_blockers()[0];
     assert_eq!(found.names.text(blocker.comm), "python3");
     assert_eq!(
         (blame.failures, blame.ms, &blame.ports[..]),
@@ -281,22 +281,22 @@ fn totals_and_stories() {
 }
 
 #[test]
-fn a_story_that_the_log_does_not_end_is_told_from_its_attempts() {
+fn an_episode_that_the_log_does_not_end_is_told_from_its_attempts() {
     let mut records = log();
     records.truncate(11);
     let found = gather(vec![lines(&records)], Wanted::default());
-    let stories = found.stories.in_order();
-    assert_eq!(stories.len(), 1);
+    let episodes = found.episodes.in_order();
+    assert_eq!(episodes.len(), 1);
     assert_eq!(
         (
-            stories[0].attempts,
-            stories[0].outcome,
-            stories[0].blocked_ms
+            episodes[0].attempts,
+            episodes[0].outcome,
+            episodes[0].blocked_ms
         ),
         (4, None, 40_000)
     );
     assert_eq!(
-        stories[0]
+        episodes[0]
             .by
             .iter()
             .map(|spell| (spell.cause, spell.attempts, spell.ms))
@@ -319,7 +319,11 @@ fn only_what_is_wanted() {
         ..Wanted::default()
     });
     assert_eq!(
-        (other.total.attempts, other.lanes.len(), other.stories.count),
+        (
+            other.total.attempts,
+            other.lanes.len(),
+            other.episodes.count
+        ),
         (0, 0, 0)
     );
     let time_waits = of(Wanted {

@@ -47,7 +47,7 @@ if (breaks.length) {
   for (const { holds, marks } of data.lanes) [holds.start, holds.end, marks.time, marks.last].forEach(turn);
   for (const run of data.sessions) { run[1] = toDrawn(run[1]); run[2] = toDrawn(run[2]); }
   for (const gap of data.gaps) { gap[2] = toDrawn(gap[2]); gap[3] = toDrawn(gap[3]); }
-  for (const story of data.stories) { story.first = toDrawn(story.first); story.last = toDrawn(story.last); if (story.freed) story.freed[1] = toDrawn(story.freed[1]); }
+  for (const episode of data.longest) { episode.first = toDrawn(episode.first); episode.last = toDrawn(episode.last); if (episode.freed) episode.freed[1] = toDrawn(episode.freed[1]); }
   data.to = toDrawn(data.to);
 }
 

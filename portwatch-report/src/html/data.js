@@ -86,7 +86,7 @@ function layOut(lane) {
   lane.tries = y;
   lane.height = Math.max(y + TRY_ROW + PAD - 2, 76);
   if (!lane.rows.length) lane.tries = (lane.height - TRY_ROW) / 2;
-  lane.stories = [];
+  lane.episodes = [];
   lane.all = [];
   for (let i = 0; i < lane.marks.time.length; i++) lane.all.push(i);
   lane.events = lane.all;
@@ -94,7 +94,7 @@ function layOut(lane) {
 }
 
 data.lanes.forEach(layOut);
-for (const story of data.stories) if (data.lanes[story.lane]) data.lanes[story.lane].stories.push(story);
+for (const episode of data.longest) if (data.lanes[episode.lane]) data.lanes[episode.lane].episodes.push(episode);
 
 /** Of each failure the hold that it ran into, of each hold how many did, and spells: failures in a row that ran into the same. */
 function ways(lane) {
@@ -123,12 +123,12 @@ function ways(lane) {
   return lane.ways = found;
 }
 
-/** The story that a failure is part of, if that can be told. */
-function storyOf(lane, m) {
+/** The episode that a failure is part of, if that can be told. */
+function episodeOf(lane, m) {
   const { marks } = lane, time = marks.time[m];
   if (!marks.failed[m] || !marks.who[m]) return null;
   const comm = data.actors[marks.who[m]][1];
-  const there = lane.stories.filter(story => story.first - .001 <= time && time <= story.last + .001 && story.addr === marks.addr[m] && data.actors[story.who][1] === comm);
+  const there = lane.episodes.filter(episode => episode.first - .001 <= time && time <= episode.last + .001 && episode.addr === marks.addr[m] && data.actors[episode.who][1] === comm);
   return there.length === 1 ? there[0] : null;
 }
 

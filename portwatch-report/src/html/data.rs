@@ -22,7 +22,7 @@ use super::super::{
     names::Name,
     words,
 };
-use crate::episodes::{Blame, Blocker, Story};
+use crate::episodes::{Blame, Blocker, Episode};
 use portwatch_core::{
     model::{episode::Outcome, freed::FreedHow, verdict::Cause},
     words::escape::escape,
@@ -33,7 +33,7 @@ const LANES: usize = 2000;
 /// Rows of a list on the page.
 const ROWS: usize = 200;
 /// Episodes on the page.
-const STORIES: usize = 2000;
+const EPISODES: usize = 2000;
 
 /// Everything on the page. Times are milliseconds since `t0`.
 #[derive(Serialize)]
@@ -60,7 +60,7 @@ pub(super) struct Data {
     sessions: Vec<(u32, f64, f64, bool)>,
     /// What is missing: host, kind, not before, not after, how many.
     gaps: Vec<(u32, u32, f64, f64, u64)>,
-    stories: Vec<StoryData>,
+    longest: Vec<EpisodeData>,
     strings: Vec<String>,
     actors: Vec<[u32; 7]>,
 }
@@ -78,7 +78,7 @@ struct BlockerRow {
 }
 
 #[derive(Serialize)]
-struct StoryData {
+struct EpisodeData {
     lane: Option<usize>,
     place: String,
     addr: u32,
@@ -127,13 +127,13 @@ impl Data {
             .enumerate()
             .map(|(index, (place, _))| (*place, index))
             .collect();
-        let mut stories: Vec<&Story> = found.stories.longest();
-        stories.truncate(STORIES);
-        let stories = stories
+        let mut episodes: Vec<&Episode> = found.episodes.longest();
+        episodes.truncate(EPISODES);
+        let episodes = episodes
             .into_iter()
-            .map(|story| story_data(&mut used, clock, &places, story))
+            .map(|episode| episode_data(&mut used, clock, &places, episode))
             .collect();
-        let blockers = found.stories.worst_blockers().into_iter().take(ROWS);
+        let blockers = found.episodes.worst_blockers().into_iter().take(ROWS);
         let blockers = blockers
             .map(|(key, blame)| blocker_row(&mut used, key, blame))
             .collect();
@@ -180,7 +180,7 @@ impl Data {
             unreadable: found.unreadable_lines,
             grain: found.grain() as f64 / 1e6,
             more_lanes: all.len() - shown.len(),
-            episodes: found.stories.count,
+            episodes: found.episodes.count,
             causes: Cause::ALL.iter().map(|cause| cause.as_str()).collect(),
             by_cause: found
                 .causes
@@ -192,7 +192,7 @@ impl Data {
             lanes,
             sessions,
             gaps,
-            stories,
+            longest: episodes,
             strings: used.strings,
             actors: used.actors,
         }
@@ -281,31 +281,31 @@ fn home(key: Blocker) -> Name {
     }
 }
 
-fn story_data(
+fn episode_data(
     used: &mut Used<'_>,
     clock: Clock,
     places: &HashMap<Place, usize>,
-    story: &Story,
-) -> StoryData {
-    StoryData {
-        lane: places.get(&story.place).copied(),
-        place: words::place(used.found, &story.place),
-        addr: used.string(story.addr),
-        who: used.actor(story.who),
-        first: clock.ms(story.first),
-        last: clock.ms(story.last),
-        ms: story.blocked_ms,
-        attempts: story.attempts,
-        outcome: match story.outcome {
+    episode: &Episode,
+) -> EpisodeData {
+    EpisodeData {
+        lane: places.get(&episode.place).copied(),
+        place: words::place(used.found, &episode.place),
+        addr: used.string(episode.addr),
+        who: used.actor(episode.who),
+        first: clock.ms(episode.first),
+        last: clock.ms(episode.last),
+        ms: episode.blocked_ms,
+        attempts: episode.attempts,
+        outcome: match episode.outcome {
             Some(outcome) => Outcome::as_str(outcome),
             None => "unknown",
         },
-        by: story
+        by: episode
             .by
             .iter()
             .map(|spell| (lane::number(spell.cause), used.actor(spell.who), spell.ms))
             .collect(),
-        freed: story
+        freed: episode
             .freed
             .map(|(how, time, who)| (how, clock.ms(time), used.actor(who))),
     }

@@ -14,7 +14,7 @@ function make(tag, attributes, ...children) {
 
 function showTotals() {
   const ports = data.lanes.filter(lane => lane.failures > 0).length, runs = data.sessions.length;
-  const longest = data.stories[0];
+  const longest = data.longest[0];
   const tile = (number, words, bad) => make('div', { class: bad ? 'tile bad' : 'tile' }, make('b', {}, number), make('span', {}, words));
   // Times of several hosts lie beside each other, those of one host follow each other.
   const traced = several || data.hosts.length > 1 || !runs ? span(lasting(0, data.to)) : span(data.sessions.reduce((sum, [, from, to]) => sum + lasting(from, to), 0));
@@ -62,10 +62,10 @@ const ENDED = { bound: 'got it', gave_up: 'gave up', open: 'not over', unknown: 
 
 function showLists(find, goTo) {
   fill('pairs', data.blockers.filter(blocker => blocker.failures).map(blocker => pair(blocker, find)), 'Nobody was seen to be in the way.', 4);
-  fill('stories', data.stories.slice(0, 200).map(story => {
-    const by = story.by.map(([cause, owner]) => who(owner) || causeOf(cause)).filter((name, i, all) => name !== all[i - 1]).slice(0, 4).join(', then ');
-    const sub = `${story.place}, ${counted(story.attempts, 'attempt', 'attempts')}, ${ENDED[story.outcome]}${by ? '; by ' + by : ''}`;
-    return row(who(story.who, true) || 'a process', span(story.ms), sub, null, () => goTo(story));
+  fill('episodes', data.longest.slice(0, 200).map(episode => {
+    const by = episode.by.map(([cause, owner]) => who(owner) || causeOf(cause)).filter((name, i, all) => name !== all[i - 1]).slice(0, 4).join(', then ');
+    const sub = `${episode.place}, ${counted(episode.attempts, 'attempt', 'attempts')}, ${ENDED[episode.outcome]}${by ? '; by ' + by : ''}`;
+    return row(who(episode.who, true) || 'a process', span(episode.ms), sub, null, () => goTo(episode));
   }), 'No episodes in this log.', 4);
   const most = data.by_cause.length ? data.by_cause[0][1] : 1;
   fill('causes', data.by_cause.map(([cause, count]) => row(causeOf(cause), count.toLocaleString('en'), '', count / most, () => find(data.causes[cause] || ''))), 'No attempt failed.', 5);

@@ -141,13 +141,13 @@ function find(query) {
   rearrange();
 }
 
-function goTo(story) {
-  const margin = Math.max((story.last - story.first) * .25, data.to * .005, 50);
+function goTo(episode) {
+  const margin = Math.max((episode.last - episode.first) * .25, data.to * .005, 50);
   find('');
-  show(story.first - margin, story.last + margin);
-  const lane = data.lanes[story.lane];
+  show(episode.first - margin, episode.last + margin);
+  const lane = data.lanes[episode.lane];
   if (!lane) return;
-  const first = lower(lane.marks.time, story.first - .001);
+  const first = lower(lane.marks.time, episode.first - .001);
   select(lane, first < lane.marks.time.length ? first : null);
   reveal();
   stage.scrollIntoView({ block: 'nearest' });

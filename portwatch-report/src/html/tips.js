@@ -33,11 +33,11 @@ function since(lane, i) {
 
 const FREED = { exited: ['when', 'ended'], closed: ['when the socket of', 'was closed'] };
 
-/** How the story of a failure ended. */
-function ending(story) {
-  const parts = [`${counted(story.attempts, 'attempt', 'attempts')} in ${span(story.ms)}`, { bound: 'then it got it', gave_up: 'it gave up', open: 'not over when tracing ended', unknown: 'its end is not in the log' }[story.outcome]];
-  if (story.freed) {
-    const [how, time, owner] = story.freed, words = FREED[how], name = who(owner);
+/** How the episode of a failure ended. */
+function ending(episode) {
+  const parts = [`${counted(episode.attempts, 'attempt', 'attempts')} in ${span(episode.ms)}`, { bound: 'then it got it', gave_up: 'it gave up', open: 'not over when tracing ended', unknown: 'its end is not in the log' }[episode.outcome]];
+  if (episode.freed) {
+    const [how, time, owner] = episode.freed, words = FREED[how], name = who(owner);
     const freed = how === 'time_wait_over' ? 'when the TIME_WAIT was over' : words ? name ? `${words[0]} ${name} ${words[1]}` : how === 'exited' ? 'when its process ended' : 'when the socket was closed' : '';
     if (freed) parts.push(`freed ${freed}, ${moment(time)}`);
   }
@@ -53,11 +53,11 @@ function markTip(lane, i, crowd) {
   else {
     parts.push(make('p', {}, `${OPS[marks.op[i]]}: ${text(marks.result[i]) || 'failed'}  `, make('span', { class: 'cause' }, marks.cause[i] < data.causes.length ? causeOf(marks.cause[i]) : '')));
     if (text(marks.summary[i])) parts.push(make('p', {}, text(marks.summary[i])));
-    const way = inTheWay(lane, i), story = storyOf(lane, i), [remedy] = text(marks.remedies[i]).split('\n');
+    const way = inTheWay(lane, i), episode = episodeOf(lane, i), [remedy] = text(marks.remedies[i]).split('\n');
     if (way) parts.push(make('p', { class: 'way' }, make('i', { 'aria-hidden': 'true' }), `In the way: ${way}`));
     if (text(marks.because[i])) parts.push(time(`Because ${text(marks.because[i])}`));
     if (remedy) parts.push(make('p', { class: 'remedy' }, remedy));
-    if (story) parts.push(time(`In the end: ${ending(story)}`));
+    if (episode) parts.push(time(`In the end: ${ending(episode)}`));
   }
   if (crowd > 1) parts.push(time(`and ${crowd - 1} more here; zoom in to tell them apart`));
   return parts;
@@ -120,7 +120,7 @@ function showDetails(lane, i, close, step) {
     ...(text(marks.summary[i]) ? section('Why', make('p', {}, text(marks.summary[i])), text(marks.because[i]) ? time('Because ' + text(marks.because[i])) : '') : []),
     ...(lines.length ? section('What helps', make('ul', {}, ...lines.map(line => make('li', {}, line)))) : []),
     ...(inTheWay(lane, i) ? section('In the way', make('p', {}, inTheWay(lane, i)), marks.blocker[i] ? processFacts(marks.blocker[i]) : '') : []),
-    ...(storyOf(lane, i) ? section('How it ended', make('p', {}, ending(storyOf(lane, i)))) : []),
+    ...(episodeOf(lane, i) ? section('How it ended', make('p', {}, ending(episodeOf(lane, i)))) : []),
     ...(marks.who[i] ? section('Who tried', processFacts(marks.who[i])) : []),
     make('div', { class: 'steps' }, make('button', { type: 'button', click: () => step(-1) }, '← Previous'), make('button', { type: 'button', click: () => step(1) }, 'Next →')));
   box.hidden = false;

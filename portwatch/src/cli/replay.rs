@@ -31,7 +31,7 @@ pub struct ReplayArgs {
     /// In text, show every attempt in full, also a retry that fails as the one before did.
     #[arg(long)]
     pub every: bool,
-    /// Only attempts that fail, and those that a story of failures ended with.
+    /// Only attempts that fail, and those that an episode ended with.
     #[arg(long)]
     pub failures: bool,
     /// How it is written [default: text].

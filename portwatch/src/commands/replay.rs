@@ -1,4 +1,4 @@
-//! `portwatch replay`: the recorded story again, or judged anew.
+//! `portwatch replay`: shows a log again, or judges it again.
 
 mod filter;
 mod recheck;

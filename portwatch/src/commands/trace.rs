@@ -23,7 +23,7 @@ use crate::cli::TraceArgs;
 ///
 /// If tracing cannot start, or records could not be written.
 pub fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
-    // One thread reads the ring and waits for signals; another one tells the story.
+    // One thread reads the ring and waits for signals; another one makes records of what it reads.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -1,4 +1,4 @@
-//! Retries that become stories.
+//! Retries that become episodes.
 
 use crate::words::errno;
 use portwatch_common::{
@@ -29,23 +29,23 @@ fn success(at_s: u64) -> Event {
     Event::Attempt(Box::new(retry(at_s, 0)))
 }
 
-fn bodies(story: &mut Story<Fake>, event: &Event) -> Vec<Body> {
-    story.event(event).map(|record| record.body).collect()
+fn bodies(assembler: &mut Assembler<Fake>, event: &Event) -> Vec<Body> {
+    assembler.event(event).map(|record| record.body).collect()
 }
 
-/// Numbers of the stories of these failures.
-fn numbers(story: &mut Story<Fake>, events: &[Event]) -> Vec<Option<u64>> {
+/// Numbers of the episodes of these failures.
+fn numbers(assembler: &mut Assembler<Fake>, events: &[Event]) -> Vec<Option<u64>> {
     let mut numbers = Vec::new();
     for event in events {
-        let attempt = attempt_of(story, event);
+        let attempt = attempt_of(assembler, event);
         numbers.push(failure(&attempt).episode);
     }
     numbers
 }
 
-/// The story that ends with this event, right behind its attempt.
-fn ended_by(story: &mut Story<Fake>, event: &Event) -> Episode {
-    match &mut bodies(story, event)[..] {
+/// The episode that ends with this event, right behind its attempt.
+fn ended_by(assembler: &mut Assembler<Fake>, event: &Event) -> Episode {
+    match &mut bodies(assembler, event)[..] {
         [Body::Attempt(_), Body::Episode(episode)] => (**episode).clone(),
         other => panic!("{other:?}"),
     }
@@ -59,8 +59,8 @@ fn episodes(records: impl Iterator<Item = Record>) -> Vec<Episode> {
     records.filter_map(episode).collect()
 }
 
-fn at_the_end(story: &mut Story<Fake>, at_s: u64) -> Vec<Episode> {
-    episodes(story.finish(at_s * SECOND))
+fn at_the_end(assembler: &mut Assembler<Fake>, at_s: u64) -> Vec<Episode> {
+    episodes(assembler.finish(at_s * SECOND))
 }
 
 fn released(at_s: u64, owner: RawOwner, socket: Socket) -> Event {
@@ -90,7 +90,7 @@ fn exit(at_s: u64, pid: u32, start_s: u64) -> Event {
     Event::Exit(exit)
 }
 
-fn starts(story: &mut Story<Fake>, failures: bool) {
+fn starts(assembler: &mut Assembler<Fake>, failures: bool) {
     let start = Start {
         version: String::new(),
         host: String::new(),
@@ -105,17 +105,17 @@ fn starts(story: &mut Story<Fake>, failures: bool) {
             ..Filters::default()
         },
     };
-    story.record(SECOND, Body::Start(Box::new(start)));
+    assembler.record(SECOND, Body::Start(Box::new(start)));
 }
 
 #[test]
-fn failures_and_the_success_are_one_story() {
-    let mut story = story();
-    story.surroundings().open = vec![open(10, 1, 500)];
+fn failures_and_the_success_are_one_episode() {
+    let mut assembler = assembler();
+    assembler.surroundings().open = vec![open(10, 1, 500)];
     let failures = [refusal(30), refusal(31), refusal(35)];
-    assert_eq!(numbers(&mut story, &failures), [Some(1); 3]);
-    bodies(&mut story, &server_lets_go(40));
-    let episode = ended_by(&mut story, &success(42));
+    assert_eq!(numbers(&mut assembler, &failures), [Some(1); 3]);
+    bodies(&mut assembler, &server_lets_go(40));
+    let episode = ended_by(&mut assembler, &success(42));
     assert_eq!(
         (episode.id, episode.outcome, episode.attempts),
         (1, Outcome::Bound, 4)
@@ -137,8 +137,8 @@ fn failures_and_the_success_are_one_story() {
     assert_eq!(freed.how, FreedHow::Closed);
     assert_eq!(freed.time, "1970-01-01T00:00:40.000000000Z");
     assert_eq!(freed.owner.unwrap().pid, 10);
-    // The next one is another story.
-    assert_eq!(numbers(&mut story, &[refusal(50)]), [Some(2)]);
+    // The next one is another episode.
+    assert_eq!(numbers(&mut assembler, &[refusal(50)]), [Some(2)]);
 }
 
 #[test]
@@ -155,12 +155,12 @@ fn what_was_freed_by_nobody_knows_whom_is_not_told() {
         Some(server_lets_go(29)),
         Some(server_lets_go(43)),
     ] {
-        let mut story = story();
-        bodies(&mut story, &refusal(30));
+        let mut assembler = assembler();
+        bodies(&mut assembler, &refusal(30));
         if let Some(event) = &event {
-            bodies(&mut story, event);
+            bodies(&mut assembler, event);
         }
-        assert_eq!(ended_by(&mut story, &success(42)).freed_by, None);
+        assert_eq!(ended_by(&mut assembler, &success(42)).freed_by, None);
     }
 }
 
@@ -171,15 +171,15 @@ fn all_that_was_in_the_way_must_have_gone() {
         ..candidate(socket(600, state::CLOSE, 8080))
     };
     let event = refused(&retry(30, 98), &[bound_by_server(), bound]);
-    let mut story = story();
-    bodies(&mut story, &event);
-    bodies(&mut story, &server_lets_go(40));
-    assert_eq!(ended_by(&mut story, &success(42)).freed_by, None);
+    let mut assembler = assembler();
+    bodies(&mut assembler, &event);
+    bodies(&mut assembler, &server_lets_go(40));
+    assert_eq!(ended_by(&mut assembler, &success(42)).freed_by, None);
 
-    bodies(&mut story, &event);
-    bodies(&mut story, &server_lets_go(40));
-    bodies(&mut story, &released(41, RawOwner::NONE, bound.socket));
-    let freed = ended_by(&mut story, &success(42)).freed_by.unwrap();
+    bodies(&mut assembler, &event);
+    bodies(&mut assembler, &server_lets_go(40));
+    bodies(&mut assembler, &released(41, RawOwner::NONE, bound.socket));
+    let freed = ended_by(&mut assembler, &success(42)).freed_by.unwrap();
     assert_eq!(freed.time, "1970-01-01T00:00:41.000000000Z");
 }
 
@@ -187,13 +187,13 @@ fn all_that_was_in_the_way_must_have_gone() {
 #[test]
 fn the_end_of_its_process_frees_an_address() {
     let how = |events: &[Event], holders: &[Descriptor]| {
-        let mut story = story();
-        story.surroundings().open = holders.to_vec();
-        bodies(&mut story, &refusal(30));
+        let mut assembler = assembler();
+        assembler.surroundings().open = holders.to_vec();
+        bodies(&mut assembler, &refusal(30));
         for event in events {
-            bodies(&mut story, event);
+            bodies(&mut assembler, event);
         }
-        let freed = ended_by(&mut story, &success(42)).freed_by;
+        let freed = ended_by(&mut assembler, &success(42)).freed_by;
         freed.map(|freed| (freed.how, freed.time[17..19].to_owned()))
     };
     let alone = [open(10, 1, 500)];
@@ -227,8 +227,8 @@ fn the_end_of_its_process_frees_an_address() {
 }
 
 #[test]
-fn other_addresses_and_programs_have_stories_of_their_own() {
-    let mut story = story();
+fn other_addresses_and_programs_have_episodes_of_their_own() {
+    let mut assembler = assembler();
     let elsewhere = |change: fn(&mut raw::Attempt)| {
         let mut attempt = retry(30, 98);
         change(&mut attempt);
@@ -246,32 +246,32 @@ fn other_addresses_and_programs_have_stories_of_their_own() {
         refusal(31),
     ];
     let expected = [1, 2, 3, 4, 5, 6, 1, 1].map(Some);
-    assert_eq!(numbers(&mut story, &events), expected);
+    assert_eq!(numbers(&mut assembler, &events), expected);
 }
 
 #[test]
-fn what_time_does_not_cure_and_what_was_not_read_is_no_story() {
-    let mut story = story();
+fn what_time_does_not_cure_and_what_was_not_read_is_no_episode() {
+    let mut assembler = assembler();
     let invalid = Event::Attempt(Box::new(retry(30, errno::EINVAL.cast_unsigned())));
     let mut unread = retry(30, 98);
     unread.requested = Endpoint::NONE;
     let mut kernel = retry(30, 98);
     kernel.flags |= raw::flag::KERNEL;
     let events = [invalid, refused(&unread, &[]), refused(&kernel, &[])];
-    assert_eq!(numbers(&mut story, &events), [None; 3]);
+    assert_eq!(numbers(&mut assembler, &events), [None; 3]);
     let not_local = Event::Attempt(Box::new(retry(30, errno::EADDRNOTAVAIL.cast_unsigned())));
-    assert_eq!(numbers(&mut story, &[not_local]), [Some(1)]);
+    assert_eq!(numbers(&mut assembler, &[not_local]), [Some(1)]);
 }
 
 #[test]
 fn who_has_ended_and_does_not_come_back_has_given_up() {
-    let mut story = story();
-    story.surroundings().alive.insert(11, 2 * SECOND);
-    bodies(&mut story, &refusal(30));
-    bodies(&mut story, &refusal(31));
-    assert_eq!(episodes(story.tick(100 * SECOND)), []);
-    bodies(&mut story, &exit(100, 11, 2));
-    let told = episodes(story.tick(120 * SECOND));
+    let mut assembler = assembler();
+    assembler.surroundings().alive.insert(11, 2 * SECOND);
+    bodies(&mut assembler, &refusal(30));
+    bodies(&mut assembler, &refusal(31));
+    assert_eq!(episodes(assembler.tick(100 * SECOND)), []);
+    bodies(&mut assembler, &exit(100, 11, 2));
+    let told = episodes(assembler.tick(120 * SECOND));
     let [episode] = &told[..] else {
         panic!("{told:?}")
     };
@@ -280,79 +280,79 @@ fn who_has_ended_and_does_not_come_back_has_given_up() {
         (Outcome::GaveUp, 2, 1000)
     );
     assert_eq!(episode.last, "1970-01-01T00:00:31.000000000Z");
-    assert_eq!(at_the_end(&mut story, 200), []);
+    assert_eq!(at_the_end(&mut assembler, 200), []);
 }
 
 /// Its end was not told, but it is not there any more.
 #[test]
 fn who_is_not_there_has_ended() {
-    let mut story = story();
-    bodies(&mut story, &refusal(30));
-    assert_eq!(episodes(story.tick(90 * SECOND)).len(), 1);
+    let mut assembler = assembler();
+    bodies(&mut assembler, &refusal(30));
+    assert_eq!(episodes(assembler.tick(90 * SECOND)).len(), 1);
 }
 
 #[test]
 fn who_lives_and_does_not_try_has_given_up_in_the_end() {
-    let mut story = story();
-    story.surroundings().alive.insert(11, 2 * SECOND);
-    bodies(&mut story, &refusal(30));
-    assert_eq!(episodes(story.tick(629 * SECOND)), []);
-    let told = episodes(story.tick(1000 * SECOND));
+    let mut assembler = assembler();
+    assembler.surroundings().alive.insert(11, 2 * SECOND);
+    bodies(&mut assembler, &refusal(30));
+    assert_eq!(episodes(assembler.tick(629 * SECOND)), []);
+    let told = episodes(assembler.tick(1000 * SECOND));
     assert_eq!(told[0].outcome, Outcome::GaveUp);
 }
 
 #[test]
 fn at_the_end_of_tracing_all_are_told() {
-    let mut story = story();
-    story.surroundings().alive.insert(11, 2 * SECOND);
-    bodies(&mut story, &refusal(30));
+    let mut assembler = assembler();
+    assembler.surroundings().alive.insert(11, 2 * SECOND);
+    bodies(&mut assembler, &refusal(30));
     let mut other = retry(31, 98);
     other.task = task(12, 2, "gone");
-    bodies(&mut story, &refused(&other, &[]));
-    let told: Vec<_> = at_the_end(&mut story, 32)
+    bodies(&mut assembler, &refused(&other, &[]));
+    let told: Vec<_> = at_the_end(&mut assembler, 32)
         .into_iter()
         .map(|episode| (episode.id, episode.outcome))
         .collect();
     assert_eq!(told, [(1, Outcome::Open), (2, Outcome::GaveUp)]);
-    assert_eq!(at_the_end(&mut story, 33), []);
+    assert_eq!(at_the_end(&mut assembler, 33), []);
 }
 
 #[test]
 fn behind_a_loss_nobody_is_said_to_have_given_up() {
     let lost = |kind: &str| {
-        let mut story = story();
-        bodies(&mut story, &refusal(30));
+        let mut assembler = assembler();
+        bodies(&mut assembler, &refusal(30));
         let lost = Lost {
             kind: kind.to_owned(),
             count: 1,
             from: String::new(),
             to: String::new(),
         };
-        story.record(31 * SECOND, Body::Lost(lost));
-        at_the_end(&mut story, 32)[0].outcome
+        assembler.record(31 * SECOND, Body::Lost(lost));
+        at_the_end(&mut assembler, 32)[0].outcome
     };
     assert_eq!(lost("attempt"), Outcome::Open);
     assert_eq!(lost("port"), Outcome::GaveUp);
-    let mut story = story();
-    bodies(&mut story, &refusal(30));
-    story.doubt();
-    assert_eq!(at_the_end(&mut story, 32)[0].outcome, Outcome::Open);
+    let mut assembler = assembler();
+    bodies(&mut assembler, &refusal(30));
+    assembler.doubt();
+    assert_eq!(at_the_end(&mut assembler, 32)[0].outcome, Outcome::Open);
 }
 
 #[test]
-fn with_failures_alone_a_success_is_told_if_it_ends_a_story() {
-    let mut story = story();
-    starts(&mut story, true);
-    assert!(bodies(&mut story, &success(29)).is_empty());
-    bodies(&mut story, &refusal(30));
-    assert_eq!(ended_by(&mut story, &success(31)).attempts, 2);
-    assert!(bodies(&mut story, &success(32)).is_empty());
-    assert_eq!(story.untold(), 2);
+fn with_failures_alone_a_success_is_told_if_it_ends_an_episode() {
+    let mut assembler = assembler();
+    starts(&mut assembler, true);
+    assert!(bodies(&mut assembler, &success(29)).is_empty());
+    bodies(&mut assembler, &refusal(30));
+    assert_eq!(ended_by(&mut assembler, &success(31)).attempts, 2);
+    assert!(bodies(&mut assembler, &success(32)).is_empty());
+    assert_eq!(assembler.untold(), 2);
     // Of any port, the kernel side does not send it.
     let mut any_port = retry(40, 98);
     any_port.requested.port = 0;
-    bodies(&mut story, &refused(&any_port, &[]));
-    assert_eq!(at_the_end(&mut story, 50)[0].outcome, Outcome::Open);
+    bodies(&mut assembler, &refused(&any_port, &[]));
+    assert_eq!(at_the_end(&mut assembler, 50)[0].outcome, Outcome::Open);
 }
 
 fn during(attempt: &mut Attempt) -> (Cause, String) {
@@ -366,11 +366,11 @@ fn what_lets_go_during_the_call_is_named() {
     let mut late = retry(30, 98);
     late.enter_ns = 28 * SECOND;
     let cause = |events: &[Event], late: &raw::Attempt| {
-        let mut story = story();
+        let mut assembler = assembler();
         for event in events {
-            bodies(&mut story, event);
+            bodies(&mut assembler, event);
         }
-        during(&mut attempt_of(&mut story, &refused(late, &[])))
+        during(&mut attempt_of(&mut assembler, &refused(late, &[])))
     };
     let (named, summary) = cause(&[server_lets_go(29)], &late);
     assert_eq!(named, Cause::ReleasedJustNow);
@@ -421,9 +421,9 @@ fn a_time_wait_that_ends_during_the_call_is_named() {
         reason: raw_time_wait::reason::EXPIRED,
         ..raw_time_wait::TimeWait::default()
     };
-    let mut story = story();
-    bodies(&mut story, &Event::TimeWait(Box::new(leave)));
-    let mut attempt = attempt_of(&mut story, &refused(&late, &[]));
+    let mut assembler = assembler();
+    bodies(&mut assembler, &Event::TimeWait(Box::new(leave)));
+    let mut attempt = attempt_of(&mut assembler, &refused(&late, &[]));
     assert_eq!(
         during(&mut attempt),
         (

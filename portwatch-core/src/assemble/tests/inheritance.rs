@@ -20,8 +20,8 @@ fn unix(address: &[u8], errno: i32) -> raw::Attempt {
     attempt
 }
 
-fn told(story: &mut Story<Fake>, raw: &raw::Attempt) -> Attempt {
-    attempt_of(story, &Event::Attempt(Box::new(*raw)))
+fn told(assembler: &mut Assembler<Fake>, raw: &raw::Attempt) -> Attempt {
+    attempt_of(assembler, &Event::Attempt(Box::new(*raw)))
 }
 
 fn open(pid: u32, inode: u64, listening: bool) -> UnixDescriptor {
@@ -37,36 +37,36 @@ fn open(pid: u32, inode: u64, listening: bool) -> UnixDescriptor {
 
 #[test]
 fn a_name_is_looked_up_only_if_it_is_in_use() {
-    let mut story = story();
+    let mut assembler = assembler();
     for (address, errno) in [
         (&b"/run/x\0"[..], errno::ENOENT),
         (b"/run/x", 0),
         // The kernel makes a name up.
         (b"", errno::EADDRINUSE),
     ] {
-        let attempt = told(&mut story, &unix(address, errno));
+        let attempt = told(&mut assembler, &unix(address, errno));
         let found = attempt.failure.and_then(|failure| failure.unix);
         assert_eq!(found, None);
     }
-    assert!(story.surroundings.unix_asked.is_empty());
+    assert!(assembler.surroundings.unix_asked.is_empty());
     for address in [&b"/run/x\0rest"[..], b"/run/y", b"\0name\0with nul"] {
-        told(&mut story, &unix(address, errno::EADDRINUSE));
+        told(&mut assembler, &unix(address, errno::EADDRINUSE));
     }
     assert_eq!(
-        story.surroundings.unix_asked,
+        assembler.surroundings.unix_asked,
         [&b"/run/x"[..], b"/run/y", b"\0name\0with nul"]
     );
 }
 
 #[test]
 fn who_has_a_name_is_told_by_socket() {
-    let mut story = story();
-    story.surroundings.unix = UnixFound {
+    let mut assembler = assembler();
+    assembler.surroundings.unix = UnixFound {
         file: Some(FileKind::Socket),
         served: Some(true),
         open: vec![open(30, 7, false), open(20, 8, true), open(10, 8, true)],
     };
-    let attempt = told(&mut story, &unix(b"@path", errno::EADDRINUSE));
+    let attempt = told(&mut assembler, &unix(b"@path", errno::EADDRINUSE));
     assert_eq!(attempt.addr.as_deref(), Some("@path"));
     let failure = attempt.failure.unwrap();
     assert_eq!(failure.verdict.unwrap().cause, Cause::UnixPath);
@@ -79,7 +79,7 @@ fn who_has_a_name_is_told_by_socket() {
     // The listener first, and of its holders the oldest.
     assert_eq!((holders(0), holders(1)), (vec![10, 20], vec![30]));
 
-    let abstract_name = told(&mut story, &unix(b"\0name", errno::EADDRINUSE));
+    let abstract_name = told(&mut assembler, &unix(b"\0name", errno::EADDRINUSE));
     let failure = abstract_name.failure.unwrap();
     assert!(failure.unix.unwrap().is_abstract);
     assert_eq!(failure.verdict.unwrap().cause, Cause::UnixAbstract);
@@ -99,14 +99,14 @@ fn keeper() -> KeeperFound {
     }
 }
 
-/// A story in which pid 40 keeps what nobody has, and the only blocker of a refused bind.
+/// An episode in which pid 40 keeps what nobody has, and the only blocker of a refused bind.
 fn blocker(open: Vec<Descriptor>, candidate: &Candidate) -> Blocker {
-    let mut story = story();
-    story.surroundings.keeper = Some(keeper());
-    story.surroundings.open = open;
-    story.surroundings.alive.insert(50, 5 * SECOND);
+    let mut assembler = assembler();
+    assembler.surroundings.keeper = Some(keeper());
+    assembler.surroundings.open = open;
+    assembler.surroundings.alive.insert(50, 5 * SECOND);
     let refused = refused(&bind(task(11, 2, "late"), 501, 98, 30), &[*candidate]);
-    let attempt = attempt_of(&mut story, &refused);
+    let attempt = attempt_of(&mut assembler, &refused);
     attempt.failure.unwrap().blockers.remove(0)
 }
 

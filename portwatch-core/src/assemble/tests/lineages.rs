@@ -61,8 +61,8 @@ fn exit(pid: (u32, u64)) -> Event {
 const SERVER: (u32, u64) = (10, 1);
 
 /// What is told of a bind that fails at 30 s because of the server's socket, which `holders` have open.
-fn told(story: &mut Story<Fake>, holders: &[(u32, u64)]) -> Attempt {
-    story.surroundings().open = holders
+fn told(assembler: &mut Assembler<Fake>, holders: &[(u32, u64)]) -> Attempt {
+    assembler.surroundings().open = holders
         .iter()
         .map(|(pid, start)| open(*pid, *start, 500))
         .collect();
@@ -70,11 +70,14 @@ fn told(story: &mut Story<Fake>, holders: &[(u32, u64)]) -> Attempt {
         &bind(task(11, 2, "late"), 501, 98, 30),
         &[bound_by_server()],
     );
-    attempt_of(story, &event)
+    attempt_of(assembler, &event)
 }
 
-fn inherited(story: &mut Story<Fake>, holders: &[(u32, u64)]) -> Option<Inheritance> {
-    primary(&told(story, holders)).inherited.as_deref().cloned()
+fn inherited(assembler: &mut Assembler<Fake>, holders: &[(u32, u64)]) -> Option<Inheritance> {
+    primary(&told(assembler, holders))
+        .inherited
+        .as_deref()
+        .cloned()
 }
 
 fn steps(inherited: &Inheritance) -> Vec<(Via, u32, &str)> {
@@ -88,15 +91,15 @@ fn steps(inherited: &Inheritance) -> Vec<(Via, u32, &str)> {
 
 #[test]
 fn a_child_that_executed_another_program_is_told_with_every_step() {
-    let mut story = story();
-    story.surroundings().stay_open = vec![(30, 7)];
-    story.event(&exec(SERVER, 2, "/usr/bin/server"));
-    story.event(&fork(SERVER, (29, 21), "server"));
-    story.event(&fork((29, 21), (30, 22), "server"));
-    story.event(&exec((30, 22), 23, "/usr/bin/sleep"));
-    story.event(&exit((29, 21)));
-    story.event(&exit(SERVER));
-    let attempt = told(&mut story, &[(30, 22)]);
+    let mut assembler = assembler();
+    assembler.surroundings().stay_open = vec![(30, 7)];
+    assembler.event(&exec(SERVER, 2, "/usr/bin/server"));
+    assembler.event(&fork(SERVER, (29, 21), "server"));
+    assembler.event(&fork((29, 21), (30, 22), "server"));
+    assembler.event(&exec((30, 22), 23, "/usr/bin/sleep"));
+    assembler.event(&exit((29, 21)));
+    assembler.event(&exit(SERVER));
+    let attempt = told(&mut assembler, &[(30, 22)]);
     let found = primary(&attempt).inherited.as_ref().unwrap();
     assert_eq!(
         steps(found),
@@ -118,46 +121,46 @@ fn a_child_that_executed_another_program_is_told_with_every_step() {
 
 #[test]
 fn what_is_closed_on_exec_was_not_inherited_through_one() {
-    let mut story = story();
-    story.event(&fork(SERVER, (30, 22), "server"));
-    story.event(&exec((30, 22), 23, "/usr/bin/worker"));
-    assert_eq!(inherited(&mut story, &[(30, 22)]), None);
+    let mut assembler = assembler();
+    assembler.event(&fork(SERVER, (30, 22), "server"));
+    assembler.event(&exec((30, 22), 23, "/usr/bin/worker"));
+    assert_eq!(inherited(&mut assembler, &[(30, 22)]), None);
 }
 
 #[test]
 fn a_fork_that_was_not_seen_is_a_gap() {
-    let mut story = story();
+    let mut assembler = assembler();
     // Its parent has the server's pid, and is another process.
-    story.event(&fork((10, 12), (30, 22), "server"));
-    assert_eq!(inherited(&mut story, &[(30, 22)]), None);
-    assert_eq!(inherited(&mut story, &[(31, 22)]), None);
+    assembler.event(&fork((10, 12), (30, 22), "server"));
+    assert_eq!(inherited(&mut assembler, &[(30, 22)]), None);
+    assert_eq!(inherited(&mut assembler, &[(31, 22)]), None);
 }
 
 #[test]
 fn who_was_made_before_the_bind_may_have_been_handed_the_socket() {
-    let mut story = story();
-    story.event(&fork(SERVER, (30, 19), "server"));
-    assert_eq!(inherited(&mut story, &[(30, 19)]), None);
+    let mut assembler = assembler();
+    assembler.event(&fork(SERVER, (30, 19), "server"));
+    assert_eq!(inherited(&mut assembler, &[(30, 19)]), None);
 }
 
 #[test]
 fn who_does_not_descend_from_the_owner_has_not_inherited() {
-    let mut story = story();
-    story.event(&fork((5, 1), SERVER, "sh"));
-    story.event(&fork((5, 1), (30, 22), "sh"));
-    assert_eq!(inherited(&mut story, &[(30, 22)]), None);
+    let mut assembler = assembler();
+    assembler.event(&fork((5, 1), SERVER, "sh"));
+    assembler.event(&fork((5, 1), (30, 22), "sh"));
+    assert_eq!(inherited(&mut assembler, &[(30, 22)]), None);
 }
 
 #[test]
 fn a_child_without_exec_has_its_parents_image() {
-    let mut story = story();
-    story.event(&exec(SERVER, 2, "/usr/bin/server"));
-    story.event(&fork(SERVER, (30, 22), "server"));
-    let found = inherited(&mut story, &[(30, 22)]).unwrap();
+    let mut assembler = assembler();
+    assembler.event(&exec(SERVER, 2, "/usr/bin/server"));
+    assembler.event(&fork(SERVER, (30, 22), "server"));
+    let found = inherited(&mut assembler, &[(30, 22)]).unwrap();
     assert_eq!(steps(&found), [(Via::Fork, 30, "server")]);
     assert_eq!(found.to.exe.as_deref(), Some("/usr/bin/server"));
     // What the parent executes later is not the child's.
-    let mut later = self::story();
+    let mut later = self::assembler();
     later.event(&exec(SERVER, 2, "/usr/bin/server"));
     later.event(&fork(SERVER, (30, 22), "server"));
     later.event(&exec(SERVER, 23, "/usr/bin/other"));
@@ -168,13 +171,13 @@ fn a_child_without_exec_has_its_parents_image() {
 
 #[test]
 fn workers_of_a_master_that_has_the_socket_are_nothing_to_tell() {
-    let mut story = story();
-    story.event(&fork(SERVER, (30, 22), "server"));
-    assert_eq!(inherited(&mut story, &[SERVER, (30, 22)]), None);
-    story.event(&fork(SERVER, (31, 23), "server"));
-    story.event(&exec((31, 23), 24, "/usr/bin/sleep"));
-    story.surroundings().stay_open = vec![(31, 7)];
-    let attempt = told(&mut story, &[SERVER, (30, 22), (31, 23)]);
+    let mut assembler = assembler();
+    assembler.event(&fork(SERVER, (30, 22), "server"));
+    assert_eq!(inherited(&mut assembler, &[SERVER, (30, 22)]), None);
+    assembler.event(&fork(SERVER, (31, 23), "server"));
+    assembler.event(&exec((31, 23), 24, "/usr/bin/sleep"));
+    assembler.surroundings().stay_open = vec![(31, 7)];
+    let attempt = told(&mut assembler, &[SERVER, (30, 22), (31, 23)]);
     assert_eq!(primary(&attempt).inherited.as_ref().unwrap().to.pid, 31);
     let verdict = failure(&attempt).verdict.as_ref().unwrap();
     assert_eq!(verdict.cause, Cause::LiveListener);
@@ -183,29 +186,29 @@ fn workers_of_a_master_that_has_the_socket_are_nothing_to_tell() {
 
 #[test]
 fn what_was_executed_before_the_bind_is_no_step() {
-    let mut story = story();
-    story.event(&exec(SERVER, 19, "/usr/bin/server"));
-    assert_eq!(inherited(&mut story, &[SERVER]), None);
-    story.event(&exec(SERVER, 21, "/usr/bin/other"));
-    let found = inherited(&mut story, &[SERVER]).unwrap();
+    let mut assembler = assembler();
+    assembler.event(&exec(SERVER, 19, "/usr/bin/server"));
+    assert_eq!(inherited(&mut assembler, &[SERVER]), None);
+    assembler.event(&exec(SERVER, 21, "/usr/bin/other"));
+    let found = inherited(&mut assembler, &[SERVER]).unwrap();
     assert_eq!(steps(&found), [(Via::Exec, 10, "other")]);
     assert_eq!(found.from.exe.as_deref(), Some("/usr/bin/server"));
 }
 
 #[test]
 fn dropped_executions_are_a_gap() {
-    let mut story = story();
+    let mut assembler = assembler();
     for at in 20..26 {
-        story.event(&exec(SERVER, at, "/usr/bin/again"));
+        assembler.event(&exec(SERVER, at, "/usr/bin/again"));
     }
-    assert_eq!(inherited(&mut story, &[SERVER]), None);
+    assert_eq!(inherited(&mut assembler, &[SERVER]), None);
 }
 
 #[test]
 fn the_owner_was_asked_to_end() {
-    let mut story = story();
-    story.event(&signal(SERVER, (1, 0), 25));
-    let stopping = primary(&told(&mut story, &[SERVER]))
+    let mut assembler = assembler();
+    assembler.event(&signal(SERVER, (1, 0), 25));
+    let stopping = primary(&told(&mut assembler, &[SERVER]))
         .owner
         .as_ref()
         .unwrap()
@@ -220,18 +223,18 @@ fn the_owner_was_asked_to_end() {
     let by = stopping.by.unwrap();
     assert_eq!((by.pid, by.comm.as_str()), (1, "systemd"));
     // Of one that has ended nothing more is to be said.
-    story.event(&exit(SERVER));
-    let attempt = told(&mut story, &[]);
+    assembler.event(&exit(SERVER));
+    let attempt = told(&mut assembler, &[]);
     assert_eq!(primary(&attempt).owner.as_ref().unwrap().stopping, None);
 }
 
 #[test]
 fn ancestors_are_told_as_far_as_they_were_seen() {
-    let mut story = story();
-    story.event(&fork((5, 1), (6, 2), "runner"));
-    story.event(&exec((6, 2), 3, "/usr/bin/npm"));
-    story.event(&fork((6, 2), (11, 2), "npm"));
-    let attempt = told(&mut story, &[SERVER]);
+    let mut assembler = assembler();
+    assembler.event(&fork((5, 1), (6, 2), "runner"));
+    assembler.event(&exec((6, 2), 3, "/usr/bin/npm"));
+    assembler.event(&fork((6, 2), (11, 2), "npm"));
+    let attempt = told(&mut assembler, &[SERVER]);
     let names: Vec<_> = attempt
         .process
         .ancestors
@@ -245,28 +248,28 @@ fn ancestors_are_told_as_far_as_they_were_seen() {
 #[test]
 fn a_million_processes_need_no_more_room_than_a_few() {
     const PROCESSES: u32 = 505_000;
-    let mut story = story();
+    let mut assembler = assembler();
     for n in 0..PROCESSES {
         let pid = 1000 + n % 30_000;
         let start = 10 + u64::from(n);
         let parent = (2, 1);
-        story.event(&fork(parent, (pid, start), "sh"));
+        assembler.event(&fork(parent, (pid, start), "sh"));
         if n % 8 == 0 {
-            story.event(&exec((pid, start), start, "/usr/bin/cc"));
+            assembler.event(&exec((pid, start), start, "/usr/bin/cc"));
         }
         if n % 7 != 0 {
-            story.event(&exit((pid, start)));
+            assembler.event(&exit((pid, start)));
         }
     }
     let lasting = u64::from(PROCESSES.div_ceil(7));
-    let lineages = &story.world.lineages;
+    let lineages = &assembler.memory.lineages;
     assert!(lineages.len() <= crate::memory::lineages::CAPACITY);
     // Those that have ended left by themselves. Their parent is remembered, too.
     assert_eq!(lineages.evicted() + lineages.len() as u64, lasting + 1);
-    assert_eq!(story.evicted()["lineages"], lineages.evicted());
+    assert_eq!(assembler.evicted()["lineages"], lineages.evicted());
     let executed = u64::from(PROCESSES.div_ceil(8));
     let kept = crate::memory::processes::CAPACITY as u64;
-    assert_eq!(story.evicted()["processes"], executed - kept);
+    assert_eq!(assembler.evicted()["processes"], executed - kept);
 }
 
 #[test]
@@ -277,10 +280,10 @@ fn lost_records_of_processes_are_a_gap() {
         from: String::new(),
         to: String::new(),
     });
-    let mut story = story();
-    story.event(&fork(SERVER, (30, 22), "server"));
-    story.record(19 * SECOND, lost.clone());
-    assert!(inherited(&mut story, &[(30, 22)]).is_some());
-    story.record(23 * SECOND, lost);
-    assert_eq!(inherited(&mut story, &[(30, 22)]), None);
+    let mut assembler = assembler();
+    assembler.event(&fork(SERVER, (30, 22), "server"));
+    assembler.record(19 * SECOND, lost.clone());
+    assert!(inherited(&mut assembler, &[(30, 22)]).is_some());
+    assembler.record(23 * SECOND, lost);
+    assert_eq!(inherited(&mut assembler, &[(30, 22)]), None);
 }

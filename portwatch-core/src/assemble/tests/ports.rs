@@ -28,11 +28,11 @@ fn event(action: u32, how: u32, at_s: u64) -> RawPort {
     }
 }
 
-fn told(story: &mut Story<Fake>, raw: RawPort) -> (Option<TimeWait>, Port) {
+fn told(assembler: &mut Assembler<Fake>, raw: RawPort) -> (Option<TimeWait>, Port) {
     let mut before = None;
     let event = Event::Port(Box::new(raw));
     let mut seq = 0;
-    for record in story.event(&event) {
+    for record in assembler.event(&event) {
         assert!(record.seq > seq);
         seq = record.seq;
         match record.body {
@@ -44,21 +44,21 @@ fn told(story: &mut Story<Fake>, raw: RawPort) -> (Option<TimeWait>, Port) {
     panic!("no record of the port");
 }
 
-fn with_time_wait() -> Story<Fake> {
-    let mut story = story();
-    assert_eq!(time_waits::told(&mut story, inferred(100, 60)).len(), 1);
-    story
+fn with_time_wait() -> Assembler<Fake> {
+    let mut assembler = assembler();
+    assert_eq!(time_waits::told(&mut assembler, inferred(100, 60)).len(), 1);
+    assembler
 }
 
 #[test]
 fn who_takes_a_port_is_named() {
-    let mut story = story();
+    let mut assembler = assembler();
     let listener = bound_by_server();
     let mut raw = event(action::TAKEN, how::BIND, 20);
     raw.socket = listener.socket;
     raw.owner = listener.owner;
     raw.flags = port_flag::INFERRED;
-    let (before, port) = told(&mut story, raw);
+    let (before, port) = told(&mut assembler, raw);
     assert_eq!(before, None);
     assert_eq!(
         (port.action, port.proto, port.how, port.remote, port.reason),
@@ -70,17 +70,17 @@ fn who_takes_a_port_is_named() {
     let owner = port.owner.unwrap();
     assert_eq!((owner.process.pid, owner.source), (10, Source::Observed));
     raw.action = action::RELEASED;
-    let (_, port) = told(&mut story, raw);
+    let (_, port) = told(&mut assembler, raw);
     assert_eq!(port.since.unwrap(), "1970-01-01T00:00:20.000000000Z");
 }
 
 #[test]
 fn whoever_had_it_before_tracing_is_named_when_it_is_released() {
-    let mut story = story();
-    story.snapshot(&[open(20, 3, 500)]);
+    let mut assembler = assembler();
+    assembler.snapshot(&[open(20, 3, 500)]);
     let mut raw = event(action::RELEASED, how::UNKNOWN, 20);
     raw.socket = socket(500, state::CLOSE, 8080);
-    let (_, port) = told(&mut story, raw);
+    let (_, port) = told(&mut assembler, raw);
     assert_eq!(
         (port.action, port.how, port.since, port.reason),
         (Action::Released, None, None, Some(Left::Closed))
@@ -95,8 +95,8 @@ fn a_new_connection_ends_the_time_wait_of_the_last() {
         (how::CONNECT, ReusedBy::Connect),
         (how::ACCEPT, ReusedBy::Syn),
     ] {
-        let mut story = with_time_wait();
-        let (before, port) = told(&mut story, event(action::TAKEN, how, 130));
+        let mut assembler = with_time_wait();
+        let (before, port) = told(&mut assembler, event(action::TAKEN, how, 130));
         let left = before.unwrap();
         assert_eq!(left.action, Change::Leave);
         assert_eq!(
@@ -105,16 +105,16 @@ fn a_new_connection_ends_the_time_wait_of_the_last() {
         );
         assert_eq!(left.cookie.map(|cookie| cookie.0), Some(77));
         assert_eq!(port.cookie.map(|cookie| cookie.0), Some(88));
-        assert_eq!(told(&mut story, event(action::TAKEN, how, 131)).0, None);
-        assert_eq!(story.tick(500 * SECOND).count(), 0);
+        assert_eq!(told(&mut assembler, event(action::TAKEN, how, 131)).0, None);
+        assert_eq!(assembler.tick(500 * SECOND).count(), 0);
     }
 }
 
 #[test]
 fn a_bound_socket_that_connects_ends_it_too_and_takes_nothing() {
-    let mut story = with_time_wait();
+    let mut assembler = with_time_wait();
     let event = Event::Port(Box::new(event(action::CONNECTED, how::CONNECT, 130)));
-    let records: Vec<_> = story.event(&event).collect();
+    let records: Vec<_> = assembler.event(&event).collect();
     let [record] = &records[..] else {
         panic!("{records:?}")
     };
@@ -129,8 +129,8 @@ fn a_bound_socket_that_connects_ends_it_too_and_takes_nothing() {
 
 #[test]
 fn what_was_overdue_may_have_expired_before() {
-    let mut story = with_time_wait();
-    let (before, _) = told(&mut story, event(action::TAKEN, how::ACCEPT, 160));
+    let mut assembler = with_time_wait();
+    let (before, _) = told(&mut assembler, event(action::TAKEN, how::ACCEPT, 160));
     let left = before.unwrap();
     assert_eq!((left.reason, left.reused_by), (None, None));
     assert_eq!(left.lasted_ms, Some(60_000));
@@ -138,7 +138,7 @@ fn what_was_overdue_may_have_expired_before() {
 
 #[test]
 fn only_a_new_connection_of_the_same_ends_takes_its_place() {
-    let mut story = with_time_wait();
+    let mut assembler = with_time_wait();
     let mut other_peer = event(action::TAKEN, how::ACCEPT, 130);
     other_peer.socket.remote.port = 40_001;
     let mut other_netns = event(action::TAKEN, how::ACCEPT, 130);
@@ -150,7 +150,7 @@ fn only_a_new_connection_of_the_same_ends_takes_its_place() {
     udp.socket.socket_type = 2;
     let bound = event(action::TAKEN, how::BIND, 130);
     for raw in [other_peer, other_netns, its_own, udp, bound] {
-        assert_eq!(told(&mut story, raw).0, None);
+        assert_eq!(told(&mut assembler, raw).0, None);
     }
     let mapped = {
         let mut raw = event(action::TAKEN, how::ACCEPT, 130);
@@ -160,12 +160,12 @@ fn only_a_new_connection_of_the_same_ends_takes_its_place() {
         }
         raw
     };
-    assert!(told(&mut story, mapped).0.is_some());
+    assert!(told(&mut assembler, mapped).0.is_some());
 }
 
 #[test]
 fn a_connection_that_leaves_a_time_wait_does_not_free_the_port() {
-    let mut story = with_time_wait();
+    let mut assembler = with_time_wait();
     let released = event(action::RELEASED, how::UNKNOWN, 100);
     let mut its_own = released;
     its_own.socket.cookie = 77;
@@ -183,28 +183,31 @@ fn a_connection_that_leaves_a_time_wait_does_not_free_the_port() {
         (listener, Some(Left::Closed)),
     ];
     for (raw, reason) in expected {
-        assert_eq!(told(&mut story, raw).1.reason, reason);
+        assert_eq!(told(&mut assembler, raw).1.reason, reason);
     }
     // That there is none is known where they are seen.
-    story.record(0, samples::start().body);
-    assert_eq!(told(&mut story, other_peer).1.reason, None);
+    assembler.record(0, samples::start().body);
+    assert_eq!(told(&mut assembler, other_peer).1.reason, None);
     let Body::Start(mut start) = samples::start().body else {
         panic!("no start");
     };
     let hook = start.hooks["attempts"].clone();
     start.hooks.insert("time_waits".to_owned(), hook);
-    story.record(0, Body::Start(start));
-    assert_eq!(told(&mut story, other_peer).1.reason, Some(Left::Closed));
-    assert_eq!(told(&mut story, its_own).1.reason, Some(Left::TimeWait));
+    assembler.record(0, Body::Start(start));
+    assert_eq!(
+        told(&mut assembler, other_peer).1.reason,
+        Some(Left::Closed)
+    );
+    assert_eq!(told(&mut assembler, its_own).1.reason, Some(Left::TimeWait));
 }
 
 #[test]
 fn what_is_no_port_gives_no_record() {
-    let mut story = story();
+    let mut assembler = assembler();
     let mut nowhere = event(action::TAKEN, how::BIND, 1);
     nowhere.socket.local = Endpoint::NONE;
     for raw in [nowhere, event(9, how::BIND, 1)] {
-        assert_eq!(story.event(&Event::Port(Box::new(raw))).count(), 0);
+        assert_eq!(assembler.event(&Event::Port(Box::new(raw))).count(), 0);
     }
-    assert_eq!(told(&mut story, event(action::TAKEN, 9, 1)).1.how, None);
+    assert_eq!(told(&mut assembler, event(action::TAKEN, 9, 1)).1.how, None);
 }

@@ -7,16 +7,16 @@ use crate::model::{
 };
 
 /// A listener on 0.0.0.0:8080 that these programs have open (pid, executable, arguments), and the attempt it refuses.
-fn refused_by(story: &mut Story<Fake>, programs: &[(u32, &[&'static str])]) -> Attempt {
+fn refused_by(assembler: &mut Assembler<Fake>, programs: &[(u32, &[&'static str])]) -> Attempt {
     for (pid, words) in programs {
-        let fake = story.surroundings();
+        let fake = assembler.surroundings();
         fake.alive.insert(*pid, u64::from(*pid) * SECOND);
         fake.programs.insert(*pid, words.to_vec());
         fake.open.push(open(*pid, u64::from(*pid), 500));
     }
     let listener = candidate(socket(500, state::LISTEN, 8080));
     attempt_of(
-        story,
+        assembler,
         &refused(&bind(task(11, 2, "late"), 501, 98, 30), &[listener]),
     )
 }
@@ -40,7 +40,7 @@ const DOCKER_PROXY: &[&str] = &[
 
 #[test]
 fn systemd_has_it_for_a_unit() {
-    let mut story = story();
+    let mut assembler = assembler();
     let managed = Managed {
         inode: 500,
         local: Address {
@@ -49,8 +49,8 @@ fn systemd_has_it_for_a_unit() {
         },
         udp: false,
     };
-    story.surroundings().socket_units = vec![(managed, "web.socket")];
-    let attempt = refused_by(&mut story, &[(1, SYSTEMD)]);
+    assembler.surroundings().socket_units = vec![(managed, "web.socket")];
+    let attempt = refused_by(&mut assembler, &[(1, SYSTEMD)]);
     let found = behalf(&attempt).unwrap();
     assert_eq!(found.role, Role::ServiceManager);
     assert_eq!(found.unit.as_deref(), Some("web.socket"));
@@ -60,9 +60,9 @@ fn systemd_has_it_for_a_unit() {
 
 #[test]
 fn the_manager_comes_before_the_service_that_has_the_socket_too() {
-    let mut story = story();
+    let mut assembler = assembler();
     let proxyd: &[&str] = &["/usr/lib/systemd/systemd-socket-proxyd", "10.0.0.5:80"];
-    let attempt = refused_by(&mut story, &[(20, proxyd), (1, SYSTEMD)]);
+    let attempt = refused_by(&mut assembler, &[(20, proxyd), (1, SYSTEMD)]);
     let found = behalf(&attempt).unwrap();
     assert_eq!(found.role, Role::ServiceManager);
     assert_eq!(found.target.as_deref(), Some("10.0.0.5:80"));
@@ -71,10 +71,10 @@ fn the_manager_comes_before_the_service_that_has_the_socket_too() {
 
 #[test]
 fn a_proxy_has_it_for_a_container() {
-    let mut story = story();
+    let mut assembler = assembler();
     let at = ("172.17.0.2".parse().unwrap(), 80);
-    story.surroundings().containers.insert(at, "cafe");
-    let attempt = refused_by(&mut story, &[(20, DOCKER_PROXY)]);
+    assembler.surroundings().containers.insert(at, "cafe");
+    let attempt = refused_by(&mut assembler, &[(20, DOCKER_PROXY)]);
     let found = behalf(&attempt).unwrap();
     assert_eq!(found.role, Role::PortProxy);
     assert_eq!(found.target.as_deref(), Some("172.17.0.2:80"));
@@ -84,9 +84,9 @@ fn a_proxy_has_it_for_a_container() {
 
 #[test]
 fn a_proxy_has_the_namespace_of_its_container_open() {
-    let mut story = story();
-    story.surroundings().containers_open.insert(20, "cafe");
-    let attempt = refused_by(&mut story, &[(20, &["/usr/bin/pasta", "--config-net"])]);
+    let mut assembler = assembler();
+    assembler.surroundings().containers_open.insert(20, "cafe");
+    let attempt = refused_by(&mut assembler, &[(20, &["/usr/bin/pasta", "--config-net"])]);
     let found = behalf(&attempt).unwrap();
     assert_eq!(found.container.as_ref().unwrap().id, "cafe");
     assert_eq!(found.target, None);
@@ -94,33 +94,36 @@ fn a_proxy_has_the_namespace_of_its_container_open() {
 
 #[test]
 fn others_have_it_for_themselves() {
-    let attempt = refused_by(&mut story(), &[(20, &["/usr/bin/java", "-jar", "a.jar"])]);
+    let attempt = refused_by(
+        &mut assembler(),
+        &[(20, &["/usr/bin/java", "-jar", "a.jar"])],
+    );
     assert_eq!(behalf(&attempt), None);
     assert_eq!(cause(&attempt), Cause::LiveListener);
 }
 
 #[test]
 fn a_connection_of_a_proxy_is_its_own() {
-    let mut story = story();
-    let fake = story.surroundings();
+    let mut assembler = assembler();
+    let fake = assembler.surroundings();
     fake.alive.insert(20, 20 * SECOND);
     fake.programs.insert(20, DOCKER_PROXY.to_vec());
     fake.open.push(open(20, 20, 500));
     let connection = candidate(socket(500, state::ESTABLISHED, 8080));
     let event = refused(&bind(task(11, 2, "late"), 501, 98, 30), &[connection]);
-    assert_eq!(behalf(&attempt_of(&mut story, &event)), None);
+    assert_eq!(behalf(&attempt_of(&mut assembler, &event)), None);
 }
 
 #[test]
 fn a_namespace_is_named_by_its_cookie() {
-    let mut story = story();
-    story.surroundings().netns_names.insert(77, "blue");
+    let mut assembler = assembler();
+    assembler.surroundings().netns_names.insert(77, "blue");
     let mut raw = bind(task(11, 2, "late"), 501, 0, 30);
     raw.socket.netns_cookie = 77;
-    let attempt = attempt_of(&mut story, &Event::Attempt(Box::new(raw)));
+    let attempt = attempt_of(&mut assembler, &Event::Attempt(Box::new(raw)));
     assert_eq!(attempt.netns_cookie.unwrap().0, 77);
     assert_eq!(attempt.netns_name.as_deref(), Some("blue"));
     raw.socket.netns_cookie = 0;
-    let attempt = attempt_of(&mut story, &Event::Attempt(Box::new(raw)));
+    let attempt = attempt_of(&mut assembler, &Event::Attempt(Box::new(raw)));
     assert_eq!((attempt.netns_cookie, attempt.netns_name), (None, None));
 }

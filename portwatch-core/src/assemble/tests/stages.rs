@@ -15,15 +15,15 @@ fn exact(candidate: Candidate) -> Candidate {
     exact
 }
 
-fn told(story: &mut Story<Fake>, raw: &raw::Attempt) -> Attempt {
-    attempt_of(story, &Event::Attempt(Box::new(*raw)))
+fn told(assembler: &mut Assembler<Fake>, raw: &raw::Attempt) -> Attempt {
+    attempt_of(assembler, &Event::Attempt(Box::new(*raw)))
 }
 
 #[test]
 fn what_the_functions_returned_is_kept() {
     let mut refused = bind(task(11, 2, "late"), 501, 1, 30);
     refused.addrlen = 16;
-    let attempt = told(&mut story(), &refused);
+    let attempt = told(&mut assembler(), &refused);
     assert_eq!((attempt.facts.stages, attempt.stage), (None, None));
     assert_eq!(attempt.facts.addrlen, Some(16));
 
@@ -34,7 +34,7 @@ fn what_the_functions_returned_is_kept() {
         port: 7,
         ..Stages::NONE
     };
-    let attempt = told(&mut story(), &refused);
+    let attempt = told(&mut assembler(), &refused);
     let results = StageResults {
         security: Some(0),
         family: Some(-1),
@@ -47,12 +47,12 @@ fn what_the_functions_returned_is_kept() {
 #[test]
 fn who_made_no_system_call_is_told() {
     let mut raw = bind(task(11, 2, "kworker/0:1"), 501, 0, 30);
-    let facts = told(&mut story(), &raw).facts;
+    let facts = told(&mut assembler(), &raw).facts;
     assert_eq!((facts.kernel, facts.compat), (false, false));
     raw.flags = attempt_flag::KERNEL;
-    assert!(told(&mut story(), &raw).facts.kernel);
+    assert!(told(&mut assembler(), &raw).facts.kernel);
     raw.flags = attempt_flag::COMPAT;
-    assert!(told(&mut story(), &raw).facts.compat);
+    assert!(told(&mut assembler(), &raw).facts.compat);
 }
 
 /// The beginning of a log.
@@ -78,11 +78,11 @@ fn only_a_process_that_is_younger_than_the_tracing_is_known_to_have_been_filtere
         raw.enter_ns = 0;
         raw
     };
-    let mut story = story();
-    assert_eq!(told(&mut story, &unseen(25)).stage, None);
-    story.record(20 * SECOND, start());
-    assert_eq!(told(&mut story, &unseen(2)).stage, None);
-    let young = told(&mut story, &unseen(25));
+    let mut assembler = assembler();
+    assert_eq!(told(&mut assembler, &unseen(25)).stage, None);
+    assembler.record(20 * SECOND, start());
+    assert_eq!(told(&mut assembler, &unseen(2)).stage, None);
+    let young = told(&mut assembler, &unseen(25));
     assert!(young.facts.began_while_tracing);
     assert_eq!(young.stage, Some(Stage::Seccomp));
     // Where entries are lost, one that was not seen proves nothing.
@@ -92,15 +92,15 @@ fn only_a_process_that_is_younger_than_the_tracing_is_known_to_have_been_filtere
         from: String::new(),
         to: String::new(),
     };
-    story.record(21 * SECOND, Body::Lost(lost));
-    assert_eq!(told(&mut story, &unseen(25)).stage, None);
+    assembler.record(21 * SECOND, Body::Lost(lost));
+    assert_eq!(told(&mut assembler, &unseen(25)).stage, None);
 }
 
 #[test]
 fn what_the_kernel_named_is_told_once_and_exactly() {
     let named = exact(bound_by_server());
     let attempt = attempt_of(
-        &mut story(),
+        &mut assembler(),
         &refused(
             &bind(task(11, 2, "late"), 501, 98, 30),
             &[named, bound_by_server()],
@@ -130,7 +130,7 @@ fn a_time_wait_that_was_met_again_is_one() {
         ..exact(kept)
     };
     let attempt = attempt_of(
-        &mut story(),
+        &mut assembler(),
         &refused(
             &bind(task(11, 2, "late"), 501, 98, 30),
             &[named, other, kept],
@@ -150,7 +150,7 @@ fn a_listener_that_was_replaced_at_once_is_another_one() {
     next.socket.sk = 500;
     next.socket.inode = 700;
     let attempt = attempt_of(
-        &mut story(),
+        &mut assembler(),
         &refused(
             &bind(task(11, 2, "late"), 501, 98, 30),
             &[exact(bound_by_server()), next],
@@ -164,7 +164,10 @@ fn a_listener_that_was_replaced_at_once_is_another_one() {
 fn what_the_kernel_named_never_came_later() {
     let mut late = bind(task(11, 2, "late"), 501, 98, 30);
     late.returned_ns = 10 * SECOND;
-    let attempt = attempt_of(&mut story(), &refused(&late, &[exact(bound_by_server())]));
+    let attempt = attempt_of(
+        &mut assembler(),
+        &refused(&late, &[exact(bound_by_server())]),
+    );
     assert!(!primary(&attempt).came_later);
 }
 
@@ -177,7 +180,10 @@ fn listen_is_refused_for_its_port() {
         port: 1,
         ..Stages::NONE
     };
-    let attempt = attempt_of(&mut story(), &refused(&raw, &[exact(bound_by_server())]));
+    let attempt = attempt_of(
+        &mut assembler(),
+        &refused(&raw, &[exact(bound_by_server())]),
+    );
     assert_eq!((attempt.op, attempt.stage), (Op::Listen, Some(Stage::Port)));
     assert_eq!(attempt.facts.addrlen, None);
 }

@@ -56,9 +56,9 @@ pub(super) fn inferred(at_s: u64, left_s: i64) -> RawTimeWait {
     }
 }
 
-pub(super) fn told(story: &mut Story<Fake>, raw: RawTimeWait) -> Vec<TimeWait> {
+pub(super) fn told(assembler: &mut Assembler<Fake>, raw: RawTimeWait) -> Vec<TimeWait> {
     let event = Event::TimeWait(Box::new(raw));
-    story.event(&event).map(time_wait).collect()
+    assembler.event(&event).map(time_wait).collect()
 }
 
 fn time_wait(record: Record) -> TimeWait {
@@ -68,13 +68,13 @@ fn time_wait(record: Record) -> TimeWait {
     }
 }
 
-fn tick(story: &mut Story<Fake>, at_s: u64) -> Vec<TimeWait> {
-    story.tick(at_s * SECOND).map(time_wait).collect()
+fn tick(assembler: &mut Assembler<Fake>, at_s: u64) -> Vec<TimeWait> {
+    assembler.tick(at_s * SECOND).map(time_wait).collect()
 }
 
 /// What a look at it will give.
-fn set(story: &mut Story<Fake>, at_s: u64, left_s: Option<i64>) {
-    story.surroundings().rechecked = vec![Rechecked {
+fn set(assembler: &mut Assembler<Fake>, at_s: u64, left_s: Option<i64>) {
+    assembler.surroundings().rechecked = vec![Rechecked {
         boot_ns: at_s * SECOND,
         tw: 0xf00,
         expires_in_jiffies: left_s.unwrap_or(0) * HZ,
@@ -85,10 +85,10 @@ fn set(story: &mut Story<Fake>, at_s: u64, left_s: Option<i64>) {
 
 #[test]
 fn what_the_kernel_side_tells_is_passed_on() {
-    let mut story = story();
+    let mut assembler = assembler();
     let mut enter = event(action::ENTER, 100, 60);
     enter.socket.substate = state::FIN_WAIT2;
-    let entered = &told(&mut story, enter)[0];
+    let entered = &told(&mut assembler, enter)[0];
     assert_eq!(
         (entered.action, entered.substate, entered.expires_in_ms),
         (Action::Enter, Some(State::FinWait2), Some(60_000))
@@ -99,7 +99,7 @@ fn what_the_kernel_side_tells_is_passed_on() {
         ("server", Some(false), Source::Observed)
     );
     assert_eq!(entered.cookie.map(|cookie| cookie.0), Some(77));
-    let rearmed = &told(&mut story, event(action::REARM, 110, 60))[0];
+    let rearmed = &told(&mut assembler, event(action::REARM, 110, 60))[0];
     assert_eq!(
         (rearmed.action, rearmed.substate, rearmed.expires_in_ms),
         (Action::Rearm, Some(State::TimeWait), Some(60_000))
@@ -108,13 +108,13 @@ fn what_the_kernel_side_tells_is_passed_on() {
         reason: reason::EXPIRED,
         ..event(action::LEAVE, 171, -1)
     };
-    let left = &told(&mut story, leave)[0];
+    let left = &told(&mut assembler, leave)[0];
     assert_eq!(
         (left.reason, left.lasted_ms, left.expires_in_ms),
         (Some(Reason::Expired), Some(71_000), None)
     );
     assert!(!entered.inferred && !rearmed.inferred && !left.inferred);
-    assert_eq!(tick(&mut story, 1000), []);
+    assert_eq!(tick(&mut assembler, 1000), []);
 }
 
 #[test]
@@ -136,12 +136,12 @@ fn every_end_has_its_reason() {
         (99, None, None),
     ];
     for (reason, expected, reused_by) in ends {
-        let mut story = story();
+        let mut assembler = assembler();
         let leave = RawTimeWait {
             reason,
             ..event(action::LEAVE, 171, 0)
         };
-        let left = &told(&mut story, leave)[0];
+        let left = &told(&mut assembler, leave)[0];
         assert_eq!((left.reason, left.reused_by), (expected, reused_by));
         // Its beginning was not seen.
         assert_eq!(left.lasted_ms, None);
@@ -150,11 +150,11 @@ fn every_end_has_its_reason() {
 
 #[test]
 fn one_that_is_gone_when_its_time_is_over_has_expired() {
-    let mut story = story();
-    assert!(told(&mut story, inferred(100, 60))[0].inferred);
-    set(&mut story, 161, None);
-    assert_eq!(tick(&mut story, 160), [], "not before");
-    let left = &tick(&mut story, 161)[0];
+    let mut assembler = assembler();
+    assert!(told(&mut assembler, inferred(100, 60))[0].inferred);
+    set(&mut assembler, 161, None);
+    assert_eq!(tick(&mut assembler, 160), [], "not before");
+    let left = &tick(&mut assembler, 161)[0];
     assert_eq!(
         (left.action, left.reason, left.lasted_ms, left.inferred),
         (Action::Leave, Some(Reason::Expired), Some(61_000), true)
@@ -163,36 +163,36 @@ fn one_that_is_gone_when_its_time_is_over_has_expired() {
         left.owner.as_ref().map(|owner| owner.process.comm.as_str()),
         Some("server")
     );
-    assert_eq!(tick(&mut story, 500), [], "once");
+    assert_eq!(tick(&mut assembler, 500), [], "once");
 }
 
 #[test]
 fn timers_fire_late_and_nothing_is_said_before() {
-    let mut story = story();
-    told(&mut story, inferred(100, 60));
-    set(&mut story, 161, Some(-1));
-    assert_eq!(tick(&mut story, 161), []);
-    set(&mut story, 162, None);
-    assert_eq!(tick(&mut story, 161), [], "a second later");
-    assert_eq!(tick(&mut story, 162)[0].lasted_ms, Some(62_000));
+    let mut assembler = assembler();
+    told(&mut assembler, inferred(100, 60));
+    set(&mut assembler, 161, Some(-1));
+    assert_eq!(tick(&mut assembler, 161), []);
+    set(&mut assembler, 162, None);
+    assert_eq!(tick(&mut assembler, 161), [], "a second later");
+    assert_eq!(tick(&mut assembler, 162)[0].lasted_ms, Some(62_000));
 }
 
 #[test]
 fn one_that_has_time_left_was_set_again() {
-    let mut story = story();
+    let mut assembler = assembler();
     let mut enter = inferred(100, 60);
     enter.socket.substate = state::FIN_WAIT2;
-    told(&mut story, enter);
-    set(&mut story, 161, Some(59));
-    let rearmed = &tick(&mut story, 161)[0];
+    told(&mut assembler, enter);
+    set(&mut assembler, 161, Some(59));
+    let rearmed = &tick(&mut assembler, 161)[0];
     assert_eq!(
         (rearmed.action, rearmed.substate, rearmed.inferred),
         (Action::Rearm, Some(State::TimeWait), true)
     );
     assert_eq!(rearmed.expires_in_ms, Some(59_000));
-    set(&mut story, 221, None);
-    assert_eq!(tick(&mut story, 220), []);
-    let left = &tick(&mut story, 221)[0];
+    set(&mut assembler, 221, None);
+    assert_eq!(tick(&mut assembler, 220), []);
+    let left = &tick(&mut assembler, 221)[0];
     assert_eq!(
         (left.substate, left.lasted_ms),
         (Some(State::TimeWait), Some(121_000))
@@ -201,47 +201,47 @@ fn one_that_has_time_left_was_set_again() {
 
 #[test]
 fn time_asleep_is_no_sign_of_a_new_timer() {
-    let mut story = story();
-    told(&mut story, inferred(100, 60));
-    story.surroundings().suspended_ns = 1000 * SECOND;
-    set(&mut story, 1110, Some(50));
-    assert_eq!(tick(&mut story, 1110), []);
-    set(&mut story, 1161, None);
-    assert_eq!(tick(&mut story, 1161)[0].reason, Some(Reason::Expired));
+    let mut assembler = assembler();
+    told(&mut assembler, inferred(100, 60));
+    assembler.surroundings().suspended_ns = 1000 * SECOND;
+    set(&mut assembler, 1110, Some(50));
+    assert_eq!(tick(&mut assembler, 1110), []);
+    set(&mut assembler, 1161, None);
+    assert_eq!(tick(&mut assembler, 1161)[0].reason, Some(Reason::Expired));
 }
 
 #[test]
 fn an_end_that_was_not_told_is_found_in_the_end() {
-    let mut story = story();
-    told(&mut story, event(action::ENTER, 100, 60));
-    set(&mut story, 191, None);
-    assert_eq!(tick(&mut story, 189), [], "it may still be told");
-    let left = &tick(&mut story, 191)[0];
+    let mut assembler = assembler();
+    told(&mut assembler, event(action::ENTER, 100, 60));
+    set(&mut assembler, 191, None);
+    assert_eq!(tick(&mut assembler, 189), [], "it may still be told");
+    let left = &tick(&mut assembler, 191)[0];
     assert_eq!((left.reason, left.inferred), (Some(Reason::Expired), true));
 }
 
 #[test]
 fn where_none_can_be_looked_at_nothing_is_said() {
-    let mut story = story();
-    told(&mut story, inferred(100, 60));
+    let mut assembler = assembler();
+    told(&mut assembler, inferred(100, 60));
     for at_s in 161..180 {
-        assert_eq!(tick(&mut story, at_s), []);
+        assert_eq!(tick(&mut assembler, at_s), []);
     }
     // Long forgotten.
-    set(&mut story, 180, None);
-    assert_eq!(tick(&mut story, 500), []);
+    set(&mut assembler, 180, None);
+    assert_eq!(tick(&mut assembler, 500), []);
 }
 
 #[test]
 fn all_that_are_due_are_looked_at() {
     const MANY: u64 = 200;
-    let mut story = story();
+    let mut assembler = assembler();
     let mut rows = Vec::new();
     for number in 0..MANY {
         let mut raw = inferred(100, 60);
         raw.socket.sk = number + 1;
         raw.socket.remote.port = u16::try_from(number).unwrap() + 1;
-        told(&mut story, raw);
+        told(&mut assembler, raw);
         // Every third one cannot be looked at this time.
         if number % 3 != 0 {
             rows.push(Rechecked {
@@ -251,20 +251,20 @@ fn all_that_are_due_are_looked_at() {
             });
         }
     }
-    story.surroundings().rechecked = rows;
-    let left = tick(&mut story, 161);
+    assembler.surroundings().rechecked = rows;
+    let left = tick(&mut assembler, 161);
     assert_eq!(left.len(), 133);
     assert!(left.iter().all(|left| left.remote.port % 3 != 1));
 }
 
 #[test]
 fn a_second_one_of_the_same_connection_ends_the_first() {
-    let mut story = story();
-    told(&mut story, inferred(100, 60));
+    let mut assembler = assembler();
+    told(&mut assembler, inferred(100, 60));
     let mut again = inferred(130, 60);
     again.socket.sk = 0xf01;
     again.socket.cookie = 78;
-    let both = told(&mut story, again);
+    let both = told(&mut assembler, again);
     assert_eq!(
         [both[0].action, both[1].action],
         [Action::Leave, Action::Enter]
@@ -276,26 +276,26 @@ fn a_second_one_of_the_same_connection_ends_the_first() {
         reason: reason::EXPIRED,
         ..event(action::LEAVE, 131, 0)
     };
-    assert_eq!(told(&mut story, late)[0].lasted_ms, None);
+    assert_eq!(told(&mut assembler, late)[0].lasted_ms, None);
     let mut second = event(action::LEAVE, 190, 0);
     second.socket.sk = 0xf01;
-    assert_eq!(told(&mut story, second)[0].lasted_ms, Some(60_000));
+    assert_eq!(told(&mut assembler, second)[0].lasted_ms, Some(60_000));
 }
 
 #[test]
 fn what_is_no_time_wait_gives_no_record() {
-    let mut story = story();
+    let mut assembler = assembler();
     let mut nowhere = event(action::ENTER, 100, 60);
     nowhere.socket.remote = Endpoint::NONE;
-    assert_eq!(told(&mut story, nowhere), []);
-    assert_eq!(told(&mut story, event(99, 100, 60)), []);
-    assert_eq!(story.evicted()["time_waits"], 0);
+    assert_eq!(told(&mut assembler, nowhere), []);
+    assert_eq!(told(&mut assembler, event(99, 100, 60)), []);
+    assert_eq!(assembler.evicted()["time_waits"], 0);
 }
 
 #[test]
 fn who_left_it_is_remembered_from_its_beginning() {
-    let mut story = story();
-    told(&mut story, event(action::ENTER, 100, 60));
+    let mut assembler = assembler();
+    told(&mut assembler, event(action::ENTER, 100, 60));
     let forgotten = |sk| {
         let mut leave = event(action::LEAVE, 161, -1);
         leave.owner = RawOwner::NONE;
@@ -303,7 +303,7 @@ fn who_left_it_is_remembered_from_its_beginning() {
         leave
     };
     // Another one of the same ends, of which nothing is known.
-    assert_eq!(told(&mut story, forgotten(0xabc))[0].owner, None);
-    let left = &told(&mut story, forgotten(0xf00))[0];
+    assert_eq!(told(&mut assembler, forgotten(0xabc))[0].owner, None);
+    let left = &told(&mut assembler, forgotten(0xf00))[0];
     assert_eq!(left.owner.as_ref().unwrap().process.pid, 10);
 }

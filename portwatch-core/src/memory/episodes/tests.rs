@@ -58,7 +58,7 @@ fn spells(open: &Open) -> Vec<(Option<Cause>, u32, u64, u64)> {
 }
 
 #[test]
-fn ten_thousand_retries_are_one_story() {
+fn ten_thousand_retries_are_one_episode() {
     let mut episodes = Episodes::default();
     for at in 0..10_000 {
         assert_eq!(

@@ -22,7 +22,7 @@ pub(in crate::verdict) use relay::is_relay;
 
 /// Whom a process has a socket for, as far as it says so itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StandIn {
+pub(crate) struct Found {
     /// What it is.
     pub(crate) role: Role,
     /// Where it passes connections on.
@@ -78,10 +78,10 @@ impl Target {
 }
 
 /// Whom this process has the socket for that is bound to `local`; `None` where nothing says that it has it for others.
-pub(crate) fn of(process: &Process, local: Address) -> Option<StandIn> {
+pub(crate) fn of(process: &Process, local: Address) -> Option<Found> {
     let name = program_name(process)?;
     if is_service_manager(process, name) {
-        return Some(StandIn {
+        return Some(Found {
             role: Role::ServiceManager,
             target: None,
         });

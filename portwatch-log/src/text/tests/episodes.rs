@@ -8,7 +8,9 @@ use portwatch_core::model::{
     number::Big,
     verdict::{Cause, Verdict},
 };
-use portwatch_core::samples::{attempt, listener, of_story, retried, story, time_wait, verdict};
+use portwatch_core::samples::{
+    attempt, ended_episode, listener, of_ended, retried, time_wait, verdict,
+};
 
 /// A record so many seconds after the samples'.
 fn after(seconds: u64, attempt: Attempt) -> Record {
@@ -50,7 +52,7 @@ fn retries_that_fail_as_before_are_left_out() {
     records.push(after(120, left()));
     records.extend((121..130).map(|s| after(s, left())));
     records.push(after(130, attempt()));
-    records.push(of_story(story()));
+    records.push(of_ended(ended_episode()));
     assert_snapshot!(text(&records), @"
     13:03:41.118  bind   tcp   0.0.0.0:8080          node[4182] node.service           EADDRINUSE
       held by  java[977] tomcat.service  LISTEN 0.0.0.0:8080  before portwatch (process up 3 d 4 h)  exact
@@ -63,7 +65,7 @@ fn retries_that_fail_as_before_are_left_out() {
       left by  python3[3977] python3.service (exited)  TIME_WAIT 10.0.0.1:8080 <-> 10.0.0.9:51234  since 13:03:22 (2 m 19 s), at least 41 s left  walked
       cause    time-wait: the connection is in TIME_WAIT
     13:05:51.118  bind   tcp   0.0.0.0:8080          node[4182] node.service           ok
-      story    blocked 61 s: 12 s by python3[3977] (live-listener), 49 s by a TIME_WAIT of python3[3977]; freed when the TIME_WAIT was over at 13:03:41; 62 attempts
+      episode  blocked 61 s: 12 s by python3[3977] (live-listener), 49 s by a TIME_WAIT of python3[3977]; freed when the TIME_WAIT was over at 13:03:41; 62 attempts
     ");
 }
 
@@ -81,13 +83,18 @@ fn every_attempt_is_shown_to_who_asks_for_it() {
 }
 
 #[test]
-fn stories_are_told_apart_and_a_new_one_begins_in_full() {
+fn episodes_are_told_apart_and_a_new_one_begins_in_full() {
     let of = |episode| samples::of(retried(held(), episode));
-    let ended = |id| of_story(Episode { id, ..story() });
+    let ended = |id| {
+        of_ended(Episode {
+            id,
+            ..ended_episode()
+        })
+    };
     let in_full = |records: &[Record]| text(records).matches("held by").count();
     assert_eq!(in_full(&[of(1), of(2), of(1), of(2)]), 2);
     assert_eq!(in_full(&[of(1), of(1), ended(1), of(1)]), 2);
-    // Without the number of a story nothing is left out.
+    // Without the number of an episode nothing is left out.
     let alone = samples::of(conflict(vec![listener()], Some(verdict())));
     assert_eq!(in_full(&[alone.clone(), alone]), 2);
     // Another holder with the same cause.
@@ -110,9 +117,9 @@ fn what_was_not_written_is_shown_again() {
 }
 
 #[test]
-fn how_stories_end() {
+fn how_episodes_end() {
     let spell_of = |cause, owner: bool| {
-        let spell = story().by.remove(0);
+        let spell = ended_episode().by.remove(0);
         vec![Segment {
             cause,
             owner: spell.owner.filter(|_| owner),
@@ -120,7 +127,7 @@ fn how_stories_end() {
         }]
     };
     let freed = |how, owner: bool| {
-        story()
+        ended_episode()
             .freed_by
             .map(|freed| portwatch_core::model::freed::Freed {
                 how,
@@ -131,19 +138,25 @@ fn how_stories_end() {
     let ended = |how, owner| Episode {
         by: spell_of(Some(Cause::LiveListener), owner),
         freed_by: freed(how, owner),
-        ..story()
+        ..ended_episode()
     };
     let gave_up = Episode {
         outcome: Outcome::GaveUp,
         freed_by: None,
-        ..story()
+        ..ended_episode()
     };
     let once = Episode {
         attempts: 1,
         ..gave_up.clone()
     };
     let many = Episode {
-        by: [story().by, story().by, story().by, story().by].concat(),
+        by: [
+            ended_episode().by,
+            ended_episode().by,
+            ended_episode().by,
+            ended_episode().by,
+        ]
+        .concat(),
         by_omitted: 40,
         ..gave_up.clone()
     };
@@ -154,12 +167,12 @@ fn how_stories_end() {
         Episode {
             by: spell_of(Some(Cause::AddressNotLocal), false),
             freed_by: None,
-            ..story()
+            ..ended_episode()
         },
         Episode {
             by: spell_of(None, false),
             freed_by: None,
-            ..story()
+            ..ended_episode()
         },
         Episode {
             processes: 3,
@@ -176,27 +189,27 @@ fn how_stories_end() {
         },
         many,
     ];
-    assert_snapshot!(text(&all.map(of_story)), @"
-      story    blocked 61 s by python3[3977] (live-listener); freed when python3[3977] ended at 13:03:41; 62 attempts
-      story    blocked 61 s by python3[3977] (live-listener); freed when the socket of python3[3977] was closed at 13:03:41; 62 attempts
-      story    blocked 61 s (live-listener); freed when the socket was closed at 13:03:41; 62 attempts
-      story    blocked 61 s (address-not-local); 62 attempts
-      story    blocked 61 s (no verdict); 62 attempts
-    13:03:41.118  story  tcp   0.0.0.0:8080          node[4182] node.service  gave up after 62 attempts of 3 processes in 61 s, blocked: 12 s by python3[3977] (live-listener), 49 s by a TIME_WAIT of python3[3977]
-    13:03:41.118  story  tcp   0.0.0.0:8080          node[4182] node.service  not seen to succeed: 62 attempts in 61 s, blocked: 12 s by python3[3977] (live-listener), 49 s by a TIME_WAIT of python3[3977]
-    13:03:41.118  story  tcp   0.0.0.0:8080          node[4182] node.service  gave up after 62 attempts in 61 s, blocked: 12 s by python3[3977] (live-listener), 49 s by a TIME_WAIT of python3[3977], 12 s by python3[3977] (live-listener), 49 s by a TIME_WAIT of python3[3977], 12 s by python3[3977] (live-listener), 49 s by a TIME_WAIT of python3[3977] and 42 more
+    assert_snapshot!(text(&all.map(of_ended)), @"
+      episode  blocked 61 s by python3[3977] (live-listener); freed when python3[3977] ended at 13:03:41; 62 attempts
+      episode  blocked 61 s by python3[3977] (live-listener); freed when the socket of python3[3977] was closed at 13:03:41; 62 attempts
+      episode  blocked 61 s (live-listener); freed when the socket was closed at 13:03:41; 62 attempts
+      episode  blocked 61 s (address-not-local); 62 attempts
+      episode  blocked 61 s (no verdict); 62 attempts
+    13:03:41.118  episode tcp  0.0.0.0:8080          node[4182] node.service  gave up after 62 attempts of 3 processes in 61 s, blocked: 12 s by python3[3977] (live-listener), 49 s by a TIME_WAIT of python3[3977]
+    13:03:41.118  episode tcp  0.0.0.0:8080          node[4182] node.service  not seen to succeed: 62 attempts in 61 s, blocked: 12 s by python3[3977] (live-listener), 49 s by a TIME_WAIT of python3[3977]
+    13:03:41.118  episode tcp  0.0.0.0:8080          node[4182] node.service  gave up after 62 attempts in 61 s, blocked: 12 s by python3[3977] (live-listener), 49 s by a TIME_WAIT of python3[3977], 12 s by python3[3977] (live-listener), 49 s by a TIME_WAIT of python3[3977], 12 s by python3[3977] (live-listener), 49 s by a TIME_WAIT of python3[3977] and 42 more
     ");
 }
 
 #[test]
-fn hostile_names_cannot_forge_stories() {
+fn hostile_names_cannot_forge_episodes() {
     let hostile = "a\n12:00:00 ok\x1b[2J\u{202e}]";
     let mut bad = held();
     for blocker in &mut bad.failure.as_mut().unwrap().blockers {
         hostile.clone_into(&mut blocker.owner.as_mut().unwrap().process.comm);
         blocker.holders.clear();
     }
-    let mut told = story();
+    let mut told = ended_episode();
     for owner in told.by.iter_mut().filter_map(|spell| spell.owner.as_mut()) {
         hostile.clone_into(&mut owner.comm);
     }
@@ -211,7 +224,7 @@ fn hostile_names_cannot_forge_stories() {
         ..told.clone()
     };
     let mut records: Vec<Record> = (0..10).map(|s| after(s, bad.clone())).collect();
-    records.extend([of_story(told), of_story(gave_up)]);
+    records.extend([of_ended(told), of_ended(gave_up)]);
     let text = text(&records);
     let unsafe_left = |c: char| c != '\n' && portwatch_core::words::escape::is_unsafe(c);
     assert!(!text.contains(unsafe_left), "{text}");

@@ -79,15 +79,15 @@ fn hosts_are_kept_apart() {
         .map(|hold| hold.ended)
         .collect();
     assert_eq!(open, [End::Seen, End::Open, End::Open]);
-    assert_eq!(both.stories.count, 2);
-    let mut stories: Vec<_> = both
-        .stories
+    assert_eq!(both.episodes.count, 2);
+    let mut episodes: Vec<_> = both
+        .episodes
         .in_order()
         .iter()
-        .map(|story| (story.attempts, story.outcome.is_some()))
+        .map(|episode| (episode.attempts, episode.outcome.is_some()))
         .collect();
-    stories.sort_unstable();
-    assert_eq!(stories, [(2, false), (5, true)]);
+    episodes.sort_unstable();
+    assert_eq!(episodes, [(2, false), (5, true)]);
     let mut pids: Vec<_> = both
         .lanes
         .iter()
@@ -126,11 +126,11 @@ fn hosts_of_one_name_are_kept_apart() {
 
 /// Numbers of episodes begin anew with each run.
 #[test]
-fn stories_of_two_runs_are_two() {
+fn episodes_of_two_runs_are_two() {
     let killed = &log()[..11];
     let found = gather(
         vec![format!("{}{}", lines(killed), moved("web1", "c", 300))],
         Wanted::default(),
     );
-    assert_eq!((found.sessions.len(), found.stories.count), (2, 2));
+    assert_eq!((found.sessions.len(), found.episodes.count), (2, 2));
 }

@@ -24,7 +24,7 @@ pub(super) struct Filter {
     failures: bool,
     since: Option<Timestamp>,
     until: Option<Timestamp>,
-    /// By log: a success that is only wanted if it is the end of a story of failures, which the next record says.
+    /// By log: a success that is only wanted if it is the end of an episode, which the next record says.
     held: HashMap<usize, Found>,
 }
 
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_leave_a_success_that_ends_a_story() {
+    fn failures_leave_a_success_that_ends_an_episode() {
         let args = FilterArgs::default();
         assert_eq!(
             chosen(&args, true),

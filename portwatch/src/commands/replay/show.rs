@@ -1,4 +1,4 @@
-//! The story as it was told.
+//! Shows records as they were told.
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -16,15 +16,15 @@ use crate::{
     bpf::{attach::Attached, iterators::Iterators},
     machine::{Machine, clock},
 };
-use portwatch_core::assemble::Story;
+use portwatch_core::assemble::Assembler;
 
 /// Of `bpf(2)`: only if there is none yet.
 const BPF_NOEXIST: u64 = 1;
 /// `IPPROTO_TCP` and `IPPROTO_MPTCP`.
 const TCP: [u16; 2] = [6, 262];
 
-/// Takes the snapshot, and makes the story that begins with it.
-pub(super) fn story(mut ebpf: Ebpf, attached: &Attached) -> Result<Story<Machine>> {
+/// Takes the snapshot, and makes the assembler that begins with it.
+pub(super) fn assembler(mut ebpf: Ebpf, attached: &Attached) -> Result<Assembler<Machine>> {
     let index = ebpf.take_map("PORT_INDEX");
     let iterators = if attached.has("holders") {
         Some(Iterators::new(ebpf)?)
@@ -38,9 +38,9 @@ pub(super) fn story(mut ebpf: Ebpf, attached: &Attached) -> Result<Story<Machine
     if let Some(index) = index {
         fill_index(index, &open.rows)?;
     }
-    let mut story = Story::new(machine, clock::sample().context("reading the clock")?);
-    story.snapshot(&open.descriptors);
-    Ok(story)
+    let mut assembler = Assembler::new(machine, clock::sample().context("reading the clock")?);
+    assembler.snapshot(&open.descriptors);
+    Ok(assembler)
 }
 
 /// Tells the kernel side of the sockets that were bound before it was there. Their bytes are those of

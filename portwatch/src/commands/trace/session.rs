@@ -72,11 +72,11 @@ pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     let mut signals = Signals::new()?;
     let (messages, receiver) = channel();
     let (enough, wait_enough) = oneshot::channel();
-    let story = prepare::story(ebpf, &attached)?;
+    let assembler = prepare::assembler(ebpf, &attached)?;
     let outlet = Outlet::new(sinks, args.count, enough, Limits::default())
         .context("starting the threads that write")?;
     let unfinished = outlet.unfinished();
-    let mut teller = Teller::new(story, outlet);
+    let mut teller = Teller::new(assembler, outlet);
     teller.tell(Body::Start(Box::new(start(&attached, args))));
     teller.outlet.flush();
     let (mut pump, chunks) = Pump::new(ring, messages.clone());

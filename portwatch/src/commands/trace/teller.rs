@@ -1,4 +1,4 @@
-//! The thread that tells the story: decodes, judges, looks things up, writes.
+//! The teller's thread: decodes, judges, looks things up, writes.
 
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError},
@@ -18,7 +18,7 @@ use crate::{
 };
 use portwatch_common::counters::Counter;
 use portwatch_core::{
-    assemble::Story,
+    assemble::Assembler,
     decode,
     model::record::{Body, Lost, Stop},
 };
@@ -56,7 +56,7 @@ pub(super) enum Message {
     },
 }
 
-/// What is left when the story is told.
+/// What is left when the last record is written.
 #[derive(Debug)]
 pub(super) struct Ended {
     /// The last record.
@@ -67,22 +67,22 @@ pub(super) struct Ended {
     pub(super) dropped: Vec<Dropped>,
 }
 
-/// Tells a story.
+/// Turns chunks of the ring into records, and hands them to the outputs.
 #[derive(Debug)]
 pub(super) struct Teller {
-    pub(super) story: Story<Machine>,
+    pub(super) assembler: Assembler<Machine>,
     pub(super) outlet: Outlet,
     /// When the clocks were read last.
     sampled: Instant,
-    /// When the story was last asked by itself.
+    /// When the assembler was last asked without an event.
     ticked: Instant,
 }
 
 impl Teller {
-    pub(super) fn new(story: Story<Machine>, outlet: Outlet) -> Self {
+    pub(super) fn new(assembler: Assembler<Machine>, outlet: Outlet) -> Self {
         let now = Instant::now();
         Self {
-            story,
+            assembler,
             outlet,
             sampled: now,
             ticked: now,
@@ -92,7 +92,7 @@ impl Teller {
     /// Writes a record that does not come from the ring.
     pub(super) fn tell(&mut self, body: Body) {
         let now = boot_now().unwrap_or(0);
-        let record = self.story.record(now, body);
+        let record = self.assembler.record(now, body);
         self.outlet.write(record);
     }
 
@@ -143,7 +143,7 @@ impl Teller {
         if self.sampled.elapsed() >= CLOCK_SAMPLE
             && let Ok(clock) = clock::sample()
         {
-            self.story.set_clock(clock);
+            self.assembler.set_clock(clock);
             self.sampled = Instant::now();
         }
     }
@@ -162,7 +162,7 @@ impl Teller {
                     continue;
                 }
             };
-            for record in self.story.event(&event) {
+            for record in self.assembler.event(&event) {
                 self.outlet.write(record);
             }
         }
@@ -175,14 +175,14 @@ impl Teller {
         }
         self.ticked = Instant::now();
         if let Ok(now) = boot_now() {
-            for record in self.story.tick(now) {
+            for record in self.assembler.tick(now) {
                 self.outlet.write(record);
             }
         }
     }
 
     fn lost(&mut self, kind: &str, count: u64, from_boot_ns: u64) {
-        let clock = self.story.clock();
+        let clock = self.assembler.clock();
         let to = clock.rfc3339(boot_now().unwrap_or(from_boot_ns));
         let from = clock.rfc3339(from_boot_ns);
         self.tell(Body::Lost(Lost {
@@ -196,22 +196,22 @@ impl Teller {
     fn finish(&mut self, totals: &Totals, missed: Option<u64>) -> Stop {
         if self.outlet.is_full() {
             // What came after that has not been read.
-            self.story.doubt();
+            self.assembler.doubt();
         }
-        for record in self.story.finish(boot_now().unwrap_or(0)) {
+        for record in self.assembler.finish(boot_now().unwrap_or(0)) {
             self.outlet.write(record);
         }
-        let untold = self.story.untold();
+        let untold = self.assembler.untold();
         let stop = Stop {
             seen: totals.get(Counter::Seen),
-            // What the kernel side hands over for the end of a story, and is no such end, is left out here.
+            // What the kernel side hands over for the end of an episode, and is no such end, is left out here.
             submitted: totals.get(Counter::Submitted).saturating_sub(untold),
             lost: totals.get(Counter::Lost),
             filtered: totals.get(Counter::Filtered) + untold,
             missed,
-            failures: self.story.failures().clone(),
+            failures: self.assembler.failures().clone(),
             evicted: {
-                let mut evicted = self.story.evicted();
+                let mut evicted = self.assembler.evicted();
                 evicted.insert("owners".to_owned(), totals.get(Counter::OwnerEvicted));
                 evicted
             },

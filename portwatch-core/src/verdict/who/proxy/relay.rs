@@ -1,7 +1,7 @@
 //! Programs that pass connections on.
 
 use super::{
-    StandIn, Target,
+    Found, Target,
     arguments::{Argument, Syntax, fields, flag, parse},
     file_name,
 };
@@ -61,7 +61,7 @@ pub(in crate::verdict) fn is_relay(name: &str) -> bool {
 }
 
 /// `cmdline` begins with the name that the program was called by.
-pub(super) fn of(name: &str, cmdline: &[String], local: Address) -> Option<StandIn> {
+pub(super) fn of(name: &str, cmdline: &[String], local: Address) -> Option<Found> {
     let (called, args) = match cmdline.split_first() {
         Some((called, args)) => (called.as_str(), args),
         None => ("", &[][..]),
@@ -90,7 +90,7 @@ pub(super) fn of(name: &str, cmdline: &[String], local: Address) -> Option<Stand
         Relay::SocketProxyd => socket_proxyd(args),
         Relay::Other => return None,
     };
-    Some(StandIn {
+    Some(Found {
         role: Role::PortProxy,
         target,
     })
