@@ -27,7 +27,7 @@ use nix::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::agent::raise_loopback;
+use crate::lab::agent::raise_loopback;
 
 /// Argument that makes the scenario binary that process.
 pub const SUBCOMMAND: &str = "guest";

@@ -1,10 +1,15 @@
 //! The vocabulary of the scenarios: processes, sockets, attempts and what must be said of them.
 
+pub mod agent;
 mod blame;
 mod cgroup;
 mod change;
 mod namespace;
+pub mod ports;
 mod process;
+pub mod protocol;
+pub mod scenario;
+mod uring;
 
 use std::{
     cell::{Cell, RefCell},
@@ -26,6 +31,7 @@ use portwatch_core::model::process::TICK_NS;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
+use self::ports::Claim;
 pub use self::{
     blame::Blame,
     cgroup::{Cgroup, Rule},
@@ -34,10 +40,8 @@ pub use self::{
     process::{Process, Sock},
 };
 use crate::{
-    agent,
+    expect::truth::{Binder, Change, Episode, Expected, Failure, Truth},
     harness::patience,
-    ports::{self, Claim},
-    truth::{Binder, Change, Episode, Expected, Failure, Truth},
 };
 
 /// How a scenario keeps in step with whoever watches it.
@@ -266,7 +270,7 @@ impl Lab {
         Ok(())
     }
 
-    /// This story must be told.
+    /// This episode must be told.
     pub fn episode(&self, episode: Episode) {
         self.episodes.borrow_mut().push(episode);
     }

@@ -1,38 +1,30 @@
 //! Scenarios that make every cause happen with real sockets, and what portwatch must say of them.
 //!
-//! A scenario is a short script over processes that do as they are told: [`lab`] is the script's vocabulary, [`agent`]
-//! the process at the other end, [`protocol`] what they say to each other. What the script knows goes into a
-//! [`truth::Truth`]. [`harness`] runs portwatch, [`check`] compares its records with the truth. All of it is native
-//! code without external programs, so that it also runs where there is nothing but a kernel.
+//! - [`lab`]: the scenarios and their vocabulary. A scenario is a short script over processes that do as they are told.
+//! - [`expect`]: what a scenario knows to be true, and portwatch's records compared with it.
+//! - [`harness`]: portwatch under test.
+//! - [`load`]: noise: very many binds, processes, connections, plays at once.
+//! - [`rule`]: the rule against the kernel.
+//! - [`made_up`]: logs of any length, for the commands that read them.
+//! - [`programs`]: real programs, a Docker daemon, a browser.
+//! - [`guest`]: the first process of a guest of `cargo xtask vm`.
+//!
+//! All but [`programs`] is native code without external programs, so that it also runs where there is nothing but a kernel.
 
 #![expect(
     clippy::missing_errors_doc,
     reason = "they all fail alike: when the kernel or portwatch does not do what the script says"
 )]
 
-pub mod agent;
-pub mod bench;
-pub mod browser;
-pub mod check;
-pub mod churn;
-pub mod crowd;
-pub mod docker;
+pub mod expect;
 pub mod guest;
 pub mod harness;
 pub mod lab;
 pub mod load;
-pub mod ports;
+pub mod made_up;
 pub mod programs;
-pub mod protocol;
-pub mod recording;
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "what a kernel does differently is looked up, not copied, and may grow"
 )]
 pub mod rule;
-pub mod scenario;
-pub mod story;
-pub mod stress;
-pub mod truth;
-mod uring;
-pub mod verify;

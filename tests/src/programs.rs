@@ -1,5 +1,8 @@
 //! Real programs, as they are installed.
 
+pub mod browser;
+pub mod docker;
+
 use std::{
     env,
     io::Read,
@@ -14,7 +17,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     harness::{can, patience},
-    ports::await_tcp_state,
+    lab::ports::await_tcp_state,
 };
 
 /// A program that runs. It is killed when this is dropped.

@@ -20,7 +20,7 @@ use nix::{
 };
 use portwatch_tests::{
     harness::{Ended, Run, can_trace, check_log, parse_log, portwatch_binary, trace_command},
-    ports::Claim,
+    lab::ports::Claim,
 };
 
 fn portwatch() -> PathBuf {

@@ -20,7 +20,7 @@ use portwatch_tests::{
         Ended, Finished, Run, Trace, can_trace, check_log, parse_log, portwatch_binary,
         trace_command,
     },
-    ports::Claim,
+    lab::ports::Claim,
 };
 use serde_json::Value;
 

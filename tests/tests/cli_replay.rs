@@ -18,8 +18,8 @@ use portwatch_core::{
 };
 use portwatch_log::json::{from_line, to_line};
 use portwatch_tests::{
+    expect::log::{peak_while_fed, replay, validator},
     harness::portwatch_binary,
-    recording::{peak_while_fed, replay, validator},
 };
 use serde_json::Value;
 use tempfile::TempDir;

@@ -11,7 +11,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use portwatch_tests::{harness::portwatch_binary, recording::peak_while_fed, story::Log};
+use portwatch_tests::{expect::log::peak_while_fed, harness::portwatch_binary, made_up::Log};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -18,9 +18,9 @@ use portwatch_tests::{
     harness::{
         Run, can, can_trace, common_arguments, portwatch_binary, trace_command, wait_for_files,
     },
-    ports::Claim,
+    lab::ports::Claim,
+    made_up::Log,
     programs::{close_after_server, connect, duckdb, find},
-    story::Log,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -245,7 +245,7 @@ fn examples_work_on_a_real_log() {
         let is_so = match example.heading.as_str() {
             "By cause" => counted("self-conflict", FAILURES),
             "TIME_WAIT by port" => counted(&port, 1),
-            "Stories, and the attempts that belong to them" => counted("bound", FAILURES),
+            "Episodes, and the attempts that belong to them" => counted("bound", FAILURES),
             // It may have become another minute meanwhile, and another hour.
             "Failures by the minute" => sum(&printed, |words| words.first().copied()) == FAILURES,
             "Attempts by the hour" => sum(&printed, |words| words.last().copied()) == FAILURES,

@@ -22,11 +22,12 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use libtest_mimic::{Arguments, Failed, Trial};
 use portwatch_tests::{
-    check::{Proven, hides_calls},
+    expect::{
+        Proven, hides_calls,
+        play::{BATCH, Outcome, Verifier},
+    },
     harness::{Trace, can, can_trace, portwatch_binary},
-    lab::TOO_LATE,
-    scenario::all,
-    verify::{BATCH, Outcome, Verifier},
+    lab::{TOO_LATE, scenario::all},
 };
 
 /// The portwatch that is there from the beginning: started by the first who needs it, or why it does not start.

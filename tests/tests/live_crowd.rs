@@ -11,7 +11,7 @@ use portwatch_tests::{
     harness::{
         Run, can_trace, check_totals, parse_log, peak_memory, portwatch_binary, trace_command,
     },
-    ports::Claim,
+    lab::ports::Claim,
 };
 use serde_json::Value;
 

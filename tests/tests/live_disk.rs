@@ -22,7 +22,7 @@ use portwatch_tests::{
         Run, can_trace, check_log, check_totals, parse_log, portwatch_binary, read_file,
         read_lines, totals, trace_command, wait_for_files,
     },
-    ports::Claim,
+    lab::ports::Claim,
 };
 use serde_json::Value;
 use tempfile::TempDir;

@@ -8,9 +8,12 @@
 use std::{fs, os::unix::fs::MetadataExt};
 
 use portwatch_tests::{
-    docker::{Docker, FIRST},
     harness::{Trace, can_trace, portwatch_binary},
-    programs::{Program, python},
+    programs::{
+        Program,
+        docker::{Docker, FIRST},
+        python,
+    },
 };
 use serde_json::{Value, json};
 

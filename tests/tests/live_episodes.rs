@@ -5,11 +5,10 @@ use std::{net::TcpListener, process::Command};
 use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 use portwatch_tests::{
-    check::attempts_of,
+    expect::{attempts_of, log},
     harness::{Run, Trace, can_trace, check_totals, portwatch_binary, trace_command},
-    load::Load,
-    ports::Claim,
-    recording,
+    lab::ports::Claim,
+    load::binds::Load,
 };
 use serde_json::Value;
 
@@ -50,7 +49,7 @@ fn ten_thousand_retries_are_one_story_in_a_few_lines() {
     let text = text.finish().unwrap();
     let finished = trace.stop().unwrap();
     assert!(finished.ended.status.success(), "{:?}", finished.ended);
-    recording::check(&portwatch, &finished).unwrap();
+    log::check(&portwatch, &finished).unwrap();
 
     let records = &finished.records;
     let lost: u64 = of_type(records, "lost")
@@ -85,7 +84,7 @@ fn ten_thousand_retries_are_one_story_in_a_few_lines() {
     assert!(lines.contains("  gave up after "), "{lines}");
 }
 
-/// With failures alone, the end of a story is still seen; what does not belong to one is left out.
+/// With failures alone, the end of an episode is still seen; what does not belong to one is left out.
 #[test]
 fn failures_alone_end_with_the_success() {
     if !can_trace() {
@@ -108,7 +107,7 @@ fn failures_alone_end_with_the_success() {
     trace.wait_until("records of the failures", both).unwrap();
     drop(held);
     listen(&first).unwrap();
-    // No story, though the port has had one.
+    // No episode, though the port has had one.
     listen(&first).unwrap();
     let _held = listen(&second).unwrap();
     listen(&second).unwrap_err();

@@ -27,7 +27,7 @@ use portwatch_tests::{
         Ended, Run, can, can_trace, check_file, check_log, parse_log, patience, portwatch_binary,
         read_file, read_lines, trace_command, wait_for_files,
     },
-    ports::Claim,
+    lab::ports::Claim,
 };
 use serde_json::Value;
 use tempfile::TempDir;

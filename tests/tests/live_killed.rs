@@ -20,7 +20,7 @@ use portwatch_tests::{
         Run, can_trace, parse_log, portwatch_binary, read_file, read_lines, trace_command,
         wait_for_files,
     },
-    ports::Claim,
+    lab::ports::Claim,
 };
 use serde_json::Value;
 use tempfile::TempDir;

@@ -7,8 +7,8 @@ use portwatch_tests::{
     harness::{
         Run, can_trace, check_totals, parse_log, peak_memory, portwatch_binary, trace_command,
     },
-    load::Load,
-    ports::Claim,
+    lab::ports::Claim,
+    load::binds::Load,
 };
 use serde_json::Value;
 

@@ -9,7 +9,7 @@ use std::{fs, net::TcpStream, path::Path, process::Command};
 
 use portwatch_tests::{
     harness::{Trace, can_trace, portwatch_binary},
-    ports::Claim,
+    lab::ports::Claim,
     programs::{Program, close_after_server, connect, find, python, python_script},
 };
 use serde_json::Value;

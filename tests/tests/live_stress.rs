@@ -12,10 +12,9 @@ use std::{
 };
 
 use portwatch_tests::{
-    churn,
+    expect::play::Verifier,
     harness::{can_trace, portwatch_binary},
-    stress,
-    verify::Verifier,
+    load::{churn, plays},
 };
 
 const PLAYS: usize = 5000;
@@ -41,9 +40,9 @@ fn five_thousand_plays() {
     let seed = env::var("PORTWATCH_TEST_SEED").ok();
     let seed = seed.map_or_else(|| fastrand::u64(..), |seed| seed.parse().unwrap());
     eprintln!("seed {seed}");
-    let report = stress::run(&verifier(), PLAYS, seed).unwrap();
+    let report = plays::run(&verifier(), PLAYS, seed).unwrap();
     eprintln!("{report}");
-    stress::judge(&report).unwrap();
+    plays::judge(&report).unwrap();
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use portwatch_core::model::verdict::Cause;
-use portwatch_tests::{harness::can, scenario::all, truth::Truth};
+use portwatch_tests::{expect::truth::Truth, harness::can, lab::scenario::all};
 
 /// The causes that scenarios made happen.
 static MADE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());

@@ -17,7 +17,7 @@ Examples:
   cargo xtask bench --quick --format json | jq '.rows[] | select(.met == false)'
 
 Tracing needs root. bpftrace is measured beside portwatch where it is installed. PORTWATCH_BPF_OBJECT names another BPF
-object to measure. In a guest, where times mean little: cargo xtask vm --kernel 6.12 -- scenario bench --quick";
+object to measure. In a guest, where times mean little: cargo xtask vm --kernel 6.12 -- bench tracing --quick";
 
 /// What to measure, and how to tell it: handed on.
 #[derive(Debug, Args)]
@@ -61,8 +61,8 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<()> {
     let mut bench = cargo();
     bench
         .args(["run", "--quiet", "--release", "--locked"])
-        .args(["--package", "portwatch-tests", "--bin", "scenario", "--"])
-        .arg(if args.log { "bench-log" } else { "bench" });
+        .args(["--package", "portwatch-bench", "--bin", "bench", "--"])
+        .arg(if args.log { "log" } else { "tracing" });
     if let Some(rounds) = args.rounds {
         bench.arg("--rounds").arg(rounds.to_string());
     }

@@ -12,13 +12,15 @@ use std::{
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use portwatch_tests::{
-    agent, bench, churn, crowd, guest,
+    expect::play::{BATCH, Outcome, Verifier},
+    guest,
     harness::portwatch_binary,
-    lab::Pace,
-    load, rule,
-    scenario::{all, find},
-    story, stress,
-    verify::{BATCH, Outcome, Verifier},
+    lab::{
+        Pace, agent,
+        scenario::{all, find},
+    },
+    load::{binds, churn, crowd, plays},
+    made_up, rule,
 };
 
 #[derive(Parser)]
@@ -58,7 +60,7 @@ enum Command {
         late: bool,
     },
     /// Write a made-up log, always the same
-    Story {
+    MadeUp {
         /// How many records
         #[arg(default_value_t = 1000)]
         records: u64,
@@ -72,8 +74,6 @@ enum Command {
         #[arg(long)]
         rough: bool,
     },
-    /// Measure what reading a log costs
-    BenchLog(bench::log::LogArgs),
     /// Bind very often, and print how often
     Load {
         /// A free port: binds to it succeed
@@ -122,8 +122,6 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
-    /// Measure what tracing costs; needs root
-    Bench(bench::BenchArgs),
     /// Be a process of a scenario
     #[command(name = agent::SUBCOMMAND, hide = true)]
     Agent {
@@ -201,13 +199,12 @@ fn main() -> Result<ExitCode> {
                 late,
             );
         }
-        Command::BenchLog(args) => bench::log::run(&args)?,
-        Command::Story {
+        Command::MadeUp {
             records,
             copies,
             connections,
             rough,
-        } => write_story(records, copies, connections, rough)?,
+        } => write_log(records, copies, connections, rough)?,
         Command::Load {
             free,
             taken,
@@ -215,7 +212,7 @@ fn main() -> Result<ExitCode> {
             fail,
         } => {
             let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-            let load = load::run(at(free), at(taken), ok, fail)?;
+            let load = binds::run(at(free), at(taken), ok, fail)?;
             writeln!(stdout(), "{}", serde_json::to_string(&load)?)?;
         }
         Command::Crowd {
@@ -246,7 +243,6 @@ fn main() -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
-        Command::Bench(args) => bench::run(&args)?,
         Command::Agent { keep, rest: _ } => agent::serve(&keep)?,
         Command::Show { path } => stdout().write_all(&std::fs::read(path)?)?,
         Command::Churn {
@@ -266,17 +262,17 @@ fn main() -> Result<ExitCode> {
 
 fn play_many(verifier: &Verifier, plays: usize, seed: Option<u64>) -> Result<()> {
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-    let report = stress::run(verifier, plays, seed)?;
+    let report = plays::run(verifier, plays, seed)?;
     writeln!(stdout(), "{report}")?;
-    stress::judge(&report)
+    plays::judge(&report)
 }
 
-fn write_story(records: u64, copies: u16, connections: u32, rough: bool) -> Result<()> {
-    let log = story::Log {
+fn write_log(records: u64, copies: u16, connections: u32, rough: bool) -> Result<()> {
+    let log = made_up::Log {
         copies,
         connections,
         rough,
-        ..story::Log::of(records)
+        ..made_up::Log::of(records)
     };
     let mut out = BufWriter::with_capacity(1 << 20, stdout().lock());
     log.write(&mut out)?;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempPath;
 
 use super::{Ended, Run, common_arguments, patience};
-use crate::check::title;
+use crate::expect::title;
 
 /// A run of `portwatch trace` with JSON on its standard output. It is killed when this is dropped.
 pub struct Trace {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Process, Sock};
-use crate::truth::{Behalf, Failure, Inherited, Named, Primary};
+use crate::expect::truth::{Behalf, Failure, Inherited, Named, Primary};
 
 /// What must be said of a failure: put together by the script, word by word.
 #[derive(Clone, Debug)]

@@ -1,10 +1,8 @@
 //! What must be told of a watched port, beside attempts.
 
+use super::protocol;
 use super::{Lab, Process};
-use crate::{
-    protocol,
-    truth::{Change, Kind},
-};
+use crate::expect::truth::{Change, Kind};
 
 /// A change that the script says has come: put together word by word.
 #[derive(Clone, Debug)]

@@ -20,11 +20,11 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 pub(super) use self::sockets::result_name;
 use super::{Lab, Skip};
-use crate::{
+use super::{
     agent,
-    harness::patience,
     protocol::{Identity, Kind, Reply, Request, Target, put, put_fd, take, take_fd},
 };
+use crate::harness::patience;
 
 /// A socket, by its descriptor in the process that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -25,7 +25,7 @@ use super::{
     pair::Plan,
     socket::{claim, connect, open, serve},
 };
-use crate::{agent::raise_loopback, harness::patience};
+use crate::{harness::patience, lab::agent::raise_loopback};
 
 /// Ports that are handed out.
 const FIRST: u16 = 2000;

@@ -23,7 +23,10 @@ use nix::{
 use portwatch_core::verdict::rule::Transport;
 
 use super::pair::{Device, Plan};
-use crate::{agent::attach_program, harness::patience, ports::await_state};
+use crate::{
+    harness::patience,
+    lab::{agent::attach_program, ports::await_state},
+};
 
 /// `include/uapi/asm-generic/socket.h`; `SO_BINDTODEVICE` by number.
 const SO_BINDTOIFINDEX: c_int = 62;

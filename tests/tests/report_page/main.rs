@@ -13,7 +13,7 @@ use std::{
     process::Command,
 };
 
-use portwatch_tests::{harness::portwatch_binary, story::Log};
+use portwatch_tests::{harness::portwatch_binary, made_up::Log};
 use serde_json::{Value, json};
 
 use self::page::page;
@@ -167,7 +167,7 @@ fn names_are_text_and_nothing_else() {
         page.press(ARROW_RIGHT);
         page.press(ENTER);
         page.until("!document.getElementById('details').hidden");
-        for selector in ["#tip", "#details h2", "#stories .name"] {
+        for selector in ["#tip", "#details h2", "#episodes .name"] {
             page.press(ARROW_RIGHT);
             let text = page.text(selector);
             assert!(

@@ -3,9 +3,9 @@
 use std::{fs::File, io::BufWriter, process::Command};
 
 use portwatch_tests::{
-    browser::{Browser, is_installed},
     harness::{can, portwatch_binary},
-    story::Log,
+    made_up::Log,
+    programs::browser::{Browser, is_installed},
 };
 use serde_json::Value;
 use tempfile::TempDir;

@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 
-use crate::{agent, lab::Skip};
+use crate::lab::{Skip, agent};
 
 /// Starts an agent with this pid (`clone3()` with `set_tid`).
 pub(super) fn start(program: &Path, pid: u32, control: &OwnedFd, spare: &OwnedFd) -> Result<()> {

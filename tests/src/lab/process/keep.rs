@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 use super::{Facts, Process, Sock};
-use crate::protocol::{Kind, Reply, Request, Target};
+use crate::lab::protocol::{Kind, Reply, Request, Target};
 
 impl Process<'_> {
     /// Connects to a name of the unix family.

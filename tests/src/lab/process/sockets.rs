@@ -7,10 +7,12 @@ use nix::errno::Errno;
 
 use super::{Facts, Process, Sock};
 use crate::{
-    lab::{Attempt, any, ip_text},
-    ports::await_state,
-    protocol::{Attempted, How, Kind, Opt, Reply, Request, Target},
-    truth::{Binder, Expected},
+    expect::truth::{Binder, Expected},
+    lab::{
+        Attempt, any, ip_text,
+        ports::await_state,
+        protocol::{Attempted, How, Kind, Opt, Reply, Request, Target},
+    },
 };
 
 impl<'lab> Process<'lab> {
