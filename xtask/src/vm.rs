@@ -27,7 +27,7 @@ use crate::shell::{output, say};
 use causes::Column;
 use guest::{Ending, Guest};
 use job::{Job, Question};
-use programs::Programs;
+use programs::{BENCH, Programs};
 use qemu::Qemu;
 use table::Row;
 
@@ -112,7 +112,13 @@ pub(crate) fn vm(request: &Request) -> Result<u8> {
     }
     let kernels = selected(&request.kernel)?;
     let qemu = Qemu::ensure()?;
-    let programs = Programs::build(&request.add)?;
+    let programs = Programs::build(
+        &request.add,
+        request
+            .command
+            .first()
+            .is_some_and(|program| program == BENCH),
+    )?;
     let machines = request.machines(programs.object());
     let mut vmlinuz = Vec::new();
     for &kernel in &kernels {

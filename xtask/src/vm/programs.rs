@@ -16,6 +16,9 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Symbols would only fill the guest's memory.
 const FLAGS: &str = "-Ctarget-feature=+crt-static -Cstrip=symbols";
 
+/// The program that measures.
+pub(super) const BENCH: &str = "bench";
+
 /// Where programs are in the guest.
 const BIN: &str = "/bin";
 /// Where the BPF object is there.
@@ -32,22 +35,28 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Builds ours, as they are shipped, and takes these as well.
-    pub(super) fn build(more: &[PathBuf]) -> Result<Self> {
+    /// Builds ours, as they are shipped, and takes these as well. The benchmarks are built only if the guest runs them.
+    pub(super) fn build(more: &[PathBuf], benchmarks: bool) -> Result<Self> {
         let mut built = executables(&["build", "--package", "portwatch", "--bin", "portwatch"])?;
         let tests = ["test", "--no-run", "--package", "portwatch-tests"];
         built.extend(executables(&[&tests[..], &["--test", "live"]].concat())?);
+        if benchmarks {
+            let bench = ["build", "--package", "portwatch-bench", "--bin", BENCH];
+            built.extend(executables(&bench)?);
+        }
         let find = |name: &str| {
             let mut found = built.iter().filter(|(built, _)| built == name);
             let found = found.next().map(|(_, path)| path.clone());
             found.with_context(|| format!("cargo has not built {name}"))
         };
         let scenario = find("scenario")?;
+        let bench = benchmarks.then(|| find(BENCH)).transpose()?;
         let mut files = vec![
             ("portwatch".to_owned(), find("portwatch")?),
             ("live".to_owned(), find("live")?),
             ("scenario".to_owned(), scenario.clone()),
         ];
+        files.extend(bench.map(|path| (BENCH.to_owned(), path)));
         for path in more {
             let name = path.file_name().and_then(OsStr::to_str);
             let name = name.with_context(|| format!("{} has no name", path.display()))?;
