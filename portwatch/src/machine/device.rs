@@ -12,7 +12,7 @@ pub fn device_name(ifindex: u32, netns: u32) -> Option<String> {
         return None;
     }
     let name = if_indextoname(ifindex).ok()?.to_string_lossy().into_owned();
-    // nix 0.31 takes the null pointer of a failed look-up for success, and leaves the name empty.
+    // nix 0.32 still takes the null pointer of a failed look-up for success, and leaves the name empty.
     (!name.is_empty()).then_some(name)
 }
 

@@ -23,7 +23,7 @@ pub fn read_process(pid: u32) -> Option<Process> {
     let entry = Entry::new(i32::try_from(pid).ok()?).ok()?;
     let stat = entry.stat().ok()?;
     let cgroup = text(&entry, "cgroup").and_then(|text| cgroup::choose(&text).map(str::to_owned));
-    let status = text(&entry, "status");
+    let status = entry.status().ok();
     let process = Process {
         pid,
         tid: None,
@@ -31,7 +31,7 @@ pub fn read_process(pid: u32) -> Option<Process> {
         comm: stat.comm.clone(),
         exe: entry.exe().ok().map(|path| without_deleted(&path)),
         cmdline: cmdline(&entry),
-        uid: status.as_deref().and_then(real_uid),
+        uid: status.as_ref().map(|status| status.ruid),
         user: None,
         start_boot_ns: Some(start_boot_ns(&stat)),
         unit: cgroup.as_deref().and_then(cgroup::unit),
@@ -39,8 +39,7 @@ pub fn read_process(pid: u32) -> Option<Process> {
         cgroup,
         netns: netns(&entry),
         ns_pid: status
-            .as_deref()
-            .and_then(innermost_pid)
+            .and_then(|status| innermost(&status.nspid?))
             .filter(|own| *own != pid),
         ancestors: Vec::new(),
     };
@@ -109,18 +108,9 @@ fn cmdline(entry: &Entry) -> Option<Vec<String>> {
     arguments(&bytes)
 }
 
-/// The first number of `Uid:`, as the reader's user namespace has it.
-fn real_uid(status: &str) -> Option<u32> {
-    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
-}
-
-/// The last number of `NSpid:`: what the process itself calls its pid.
-fn innermost_pid(status: &str) -> Option<u32> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("NSpid:"))?;
-    line.split_ascii_whitespace().next_back()?.parse().ok()
+/// The last of the pids that a process has in nested namespaces: what it calls itself.
+fn innermost(pids: &[i32]) -> Option<u32> {
+    u32::try_from(*pids.last()?).ok()
 }
 
 /// The path of an executable that was replaced or removed ends in ` (deleted)`, which is no part of its name.

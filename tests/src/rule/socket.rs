@@ -3,7 +3,7 @@
 use std::{
     io::Read,
     net::{IpAddr, SocketAddr, TcpStream},
-    os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -166,9 +166,7 @@ fn limit() -> TimeVal {
 }
 
 pub(super) fn accept(listener: &OwnedFd) -> Result<OwnedFd> {
-    let fd: RawFd = accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC).context("accept")?;
-    // SAFETY: the descriptor is new and nobody else's.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    accept4(listener, SockFlag::SOCK_CLOEXEC).context("accept")
 }
 
 pub(super) fn connect(socket: &OwnedFd, to: SocketAddr) -> Result<()> {

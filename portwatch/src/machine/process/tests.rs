@@ -17,15 +17,6 @@ fn the_mark_of_a_removed_executable_is_not_its_name(#[case] link: &str, #[case] 
 }
 
 #[test]
-fn the_real_uid_is_the_first() {
-    assert_eq!(
-        real_uid("Name:\tx\nUid:\t1000\t0\t0\t0\nGid:\t5\t5\t5\t5\n"),
-        Some(1000)
-    );
-    assert_eq!(real_uid("Name:\tUid: 7\n"), None);
-}
-
-#[test]
 fn this_very_process_is_read() {
     let own = read_process(std::process::id()).unwrap();
     assert_eq!(own.pid, std::process::id());
@@ -87,12 +78,11 @@ fn there_is_no_such_process() {
 }
 
 #[rstest]
-#[case("Name:\tx\nNSpid:\t977\t12\t1\nUid:\t0\n", Some(1))]
-#[case("NSpid:\t977\n", Some(977))]
-#[case("NSpid:\t\n", None)]
-#[case("Name:\tx\n", None)]
-fn a_process_calls_itself_by_the_last_number(#[case] status: &str, #[case] pid: Option<u32>) {
-    assert_eq!(innermost_pid(status), pid);
+#[case(&[977, 12, 1], Some(1))]
+#[case(&[977], Some(977))]
+#[case(&[], None)]
+fn a_process_calls_itself_by_the_last_number(#[case] pids: &[i32], #[case] pid: Option<u32>) {
+    assert_eq!(innermost(pids), pid);
 }
 
 #[test]

@@ -232,9 +232,7 @@ fn connected(socket: &OwnedFd) -> Result<Reply> {
 }
 
 pub(super) fn accept(socket: &OwnedFd) -> Result<OwnedFd> {
-    let fd = accept4(socket.as_raw_fd(), SockFlag::SOCK_CLOEXEC).context("accept")?;
-    // SAFETY: the descriptor is new and nobody else's.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    accept4(socket, SockFlag::SOCK_CLOEXEC).context("accept")
 }
 
 fn stream(socket: &OwnedFd) -> Result<TcpStream> {
