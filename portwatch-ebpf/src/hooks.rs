@@ -1,19 +1,18 @@
 //! The programs, one subject a file.
 
-pub mod attempt;
-pub mod conflict;
-pub mod connection;
-pub mod holder;
-pub mod in_flight;
-pub mod inflight;
+pub mod conflicts;
+pub mod connections;
+pub mod debug_log;
+pub mod holders;
 pub mod io_uring;
 pub mod lineage;
-pub mod port;
-pub mod process;
+pub mod messages;
+pub mod ports;
+pub mod processes;
 pub mod recheck;
 pub mod stages;
 pub mod sys_socket;
 pub mod syscalls;
-pub mod time_wait;
-pub mod unix;
-pub mod waiter;
+pub mod time_waits;
+pub mod unix_names;
+pub mod waiters;

@@ -7,24 +7,10 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
-mod bucket;
-mod candidate;
-mod debug_log;
-mod emit;
-mod filter;
-mod globals;
 mod hooks;
-mod index;
-mod maps;
-mod names;
-mod owner;
-mod port;
-mod preempt;
-mod process;
-mod read;
-mod sock;
-mod task;
-mod time_wait;
+mod kernel;
+mod records;
+mod state;
 
 /// The kernel lends its tracing helpers to GPL-compatible programs only.
 #[unsafe(link_section = "license")]

@@ -13,14 +13,18 @@ use portwatch_common::{
     event::attempt::{SOCKADDR_LEN, flag, op},
 };
 
-use super::{attempt, inflight::Call};
 use crate::{
-    emit,
-    globals::{has, offset},
-    maps::{Context, IN_FLIGHT_URING},
-    preempt::undisturbed,
-    read::{launder, read},
-    sock,
+    kernel::{
+        preempt::undisturbed,
+        read::{launder, read},
+        sock,
+    },
+    records::{attempt, emit},
+    state::{
+        calls::Call,
+        globals::{has, offset},
+        maps::{Context, IN_FLIGHT_URING},
+    },
 };
 
 /// TP_PROTO(struct io_kiocb *req)

@@ -15,12 +15,16 @@ use portwatch_common::{
 };
 
 use crate::{
-    emit,
-    globals::{has, offset},
-    maps::PROCESSES,
-    preempt::undisturbed,
-    read::{launder, read},
-    task,
+    kernel::{
+        preempt::undisturbed,
+        read::{launder, read},
+        task,
+    },
+    records::emit,
+    state::{
+        globals::{has, offset},
+        maps::PROCESSES,
+    },
 };
 
 /// `SIGHUP`, `SIGINT`, `SIGQUIT`, `SIGKILL` and `SIGTERM` of `include/uapi/asm-generic/signal.h`, as bits.

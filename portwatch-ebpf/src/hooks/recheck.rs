@@ -8,8 +8,12 @@ use portwatch_common::{
     maps::RECHECKS,
 };
 
-use super::holder::Meta;
-use crate::{globals::offset, maps::RECHECK, read::read, sock, time_wait};
+use crate::{
+    hooks::holders::Meta,
+    kernel::{read::read, sock},
+    records::time_wait,
+    state::{globals::offset, maps::RECHECK},
+};
 
 /// `struct bpf_iter__bpf_map` of `kernel/bpf/map_iter.c`; every member takes eight bytes.
 #[repr(C)]

@@ -7,16 +7,18 @@ use aya_ebpf::{
 };
 use portwatch_common::event::attempt::{SOCKADDR_LEN, flag, op, stage};
 
-use super::{
-    attempt,
-    inflight::{self, Call},
-};
 use crate::{
-    globals::offset,
-    maps::Context,
-    preempt::undisturbed,
-    read::{launder, read},
-    task,
+    kernel::{
+        preempt::undisturbed,
+        read::{launder, read},
+        task,
+    },
+    records::attempt,
+    state::{
+        calls::{self, Call},
+        globals::offset,
+        maps::Context,
+    },
 };
 
 /// `BIND_FROM_BPF` of `include/net/inet_common.h`: a program of the control group binds, within another call.
@@ -26,7 +28,7 @@ const BIND_FROM_BPF: u32 = 1 << 2;
 #[fexit(function = "security_socket_bind")]
 pub fn security(ctx: FExitContext) -> i32 {
     undisturbed(|| {
-        if let Some(call) = inflight::current(bpf_get_current_pid_tgid()) {
+        if let Some(call) = calls::current(bpf_get_current_pid_tgid()) {
             // SAFETY: a valid map value, which only this thread's own calls write.
             unsafe {
                 (*call).stages.reached |= stage::SECURITY;
@@ -63,7 +65,7 @@ pub fn family6_sk(ctx: FExitContext) -> i32 {
 
 #[inline(always)]
 fn family_ended(ctx: &FExitContext) -> i32 {
-    if let Some(call) = inflight::current(bpf_get_current_pid_tgid()) {
+    if let Some(call) = calls::current(bpf_get_current_pid_tgid()) {
         // SAFETY: as above.
         unsafe {
             (*call).stages.reached |= stage::FAMILY;
@@ -88,7 +90,7 @@ pub fn address6(ctx: FExitContext) -> i32 {
 #[inline(always)]
 fn address_ended(ctx: &FExitContext, context: Context) -> i32 {
     let result = ctx.arg::<u64>(4) as i32;
-    if let Some(call) = inflight::current(bpf_get_current_pid_tgid()) {
+    if let Some(call) = calls::current(bpf_get_current_pid_tgid()) {
         // SAFETY: as above.
         unsafe {
             (*call).stages.reached |= stage::ADDRESS;

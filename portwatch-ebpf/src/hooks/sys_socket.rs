@@ -12,23 +12,25 @@ use portwatch_common::{
     event::attempt::{flag, op},
 };
 
-use super::{
-    attempt,
-    inflight::{self, Call},
-    stages::read_kernel_address,
-};
 use crate::{
-    globals::offset,
-    maps::{Context, IN_FLIGHT},
-    preempt::undisturbed,
-    read::{launder, read},
+    hooks::stages::read_kernel_address,
+    kernel::{
+        preempt::undisturbed,
+        read::{launder, read},
+    },
+    records::attempt,
+    state::{
+        calls::{self, Call},
+        globals::offset,
+        maps::{Context, IN_FLIGHT},
+    },
 };
 
 /// `int __sys_bind_socket(struct socket *sock, struct sockaddr_storage *address, int addrlen)`
 #[fentry(function = "__sys_bind_socket")]
 pub fn enter_bind_socket(ctx: FEntryContext) -> i32 {
     undisturbed(|| {
-        if inflight::current(bpf_get_current_pid_tgid()).is_some() {
+        if calls::current(bpf_get_current_pid_tgid()).is_some() {
             return 0;
         }
         let mut call = Call::new(op::BIND, -1);
@@ -57,7 +59,7 @@ pub fn exit_bind_socket(ctx: FExitContext) -> i32 {
 #[fentry(function = "__sys_listen_socket")]
 pub fn enter_listen_socket(ctx: FEntryContext) -> i32 {
     undisturbed(|| {
-        if inflight::current(bpf_get_current_pid_tgid()).is_some() {
+        if calls::current(bpf_get_current_pid_tgid()).is_some() {
             return 0;
         }
         let sk: u64 = read(launder(&ctx, 0), offset!(socket_sk));
@@ -91,7 +93,7 @@ pub fn exit_listen_socket(ctx: FExitContext) -> i32 {
 #[inline(always)]
 fn returned(context: Context, sk: u64, result: i32) -> i32 {
     let thread = bpf_get_current_pid_tgid();
-    let Some(call) = inflight::current(thread) else {
+    let Some(call) = calls::current(thread) else {
         return 0;
     };
     // SAFETY: a valid map value, which only this thread's own calls write.

@@ -15,12 +15,15 @@ use portwatch_common::{
     event::attempt::{flag, op},
 };
 
-use super::{
-    attempt::{self, IGNORED_LISTEN, NOT_OF_INTEREST, begin_returned},
-    inflight::{self, Call},
-};
 use crate::{
-    debug_log::debug_log, globals::offset, maps::Context, preempt::undisturbed, read::read, sock,
+    hooks::debug_log::debug_log,
+    kernel::{preempt::undisturbed, read::read, sock},
+    records::attempt::{self, IGNORED_LISTEN, NOT_OF_INTEREST, begin_returned},
+    state::{
+        calls::{self, Call},
+        globals::offset,
+        maps::Context,
+    },
 };
 
 /// Offsets of the arguments in `syscalls:sys_enter_*` and of the result in `sys_exit_*`: ABI.
@@ -94,7 +97,7 @@ fn ends(ctx: &TracePointContext, op: u32) -> i32 {
 /// True if the entry of the call that begins has been seen to by the program that this is a copy of.
 #[inline(always)]
 fn is_remembered(ctx: &TracePointContext, op: u32) -> bool {
-    let Some(call) = inflight::current(bpf_get_current_pid_tgid()) else {
+    let Some(call) = calls::current(bpf_get_current_pid_tgid()) else {
         return false;
     };
     // SAFETY: a valid map value, which only this thread's own calls write.
@@ -108,7 +111,7 @@ fn is_remembered(ctx: &TracePointContext, op: u32) -> bool {
 #[inline(always)]
 fn is_untold(op: u32) -> bool {
     // SAFETY: as above.
-    inflight::current(bpf_get_current_pid_tgid())
+    calls::current(bpf_get_current_pid_tgid())
         .is_some_and(|call| attempt::is_of(unsafe { (*call).op }, op))
 }
 

@@ -13,12 +13,12 @@ use portwatch_common::{
 };
 
 use crate::{
-    emit,
-    globals::offset,
-    maps::{Context, PROCESS_WORK, PROCESSES},
-    names,
-    read::read,
-    task,
+    kernel::{paths, read::read, task},
+    records::emit,
+    state::{
+        globals::offset,
+        maps::{Context, PROCESS_WORK, PROCESSES},
+    },
 };
 
 /// Sends the current process's record if it has not been sent since its last exec or change of control group.
@@ -52,8 +52,8 @@ pub extern "C" fn send(context: u32, flags: u32) -> u32 {
     // steps of a path write to it.
     let (exe, cgroup) = unsafe {
         let file = executable(task);
-        let exe = names::file(context, work, file);
-        (exe, names::kernfs(context, work, task::cgroup(css_set)))
+        let exe = paths::file(context, work, file);
+        (exe, paths::kernfs(context, work, task::cgroup(css_set)))
     };
     // SAFETY: as above.
     let record = unsafe { &mut (*work).record };

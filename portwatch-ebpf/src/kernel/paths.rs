@@ -7,9 +7,11 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use portwatch_common::event::process::PATH_LEN;
 
 use crate::{
-    globals::offset,
-    maps::{Context, PROCESS_WORK, ProcessWork},
-    read::read,
+    kernel::read::read,
+    state::{
+        globals::offset,
+        maps::{Context, PROCESS_WORK, ProcessWork},
+    },
 };
 
 /// Longest single name that is kept whole. Docker's systemd scopes have 77 bytes.

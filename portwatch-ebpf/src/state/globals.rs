@@ -20,7 +20,7 @@ pub static CONFIG: Config = Config::NONE;
 macro_rules! offset {
     ($name:ident) => {{
         // SAFETY: a valid static. Volatile, because the compiler sees only the value that the loader replaces.
-        unsafe { core::ptr::read_volatile(&raw const $crate::globals::OFFSETS.$name) }
+        unsafe { core::ptr::read_volatile(&raw const $crate::state::globals::OFFSETS.$name) }
     }};
 }
 
@@ -28,14 +28,14 @@ macro_rules! offset {
 macro_rules! config {
     ($name:ident) => {{
         // SAFETY: as for `offset!`.
-        unsafe { core::ptr::read_volatile(&raw const $crate::globals::CONFIG.$name) }
+        unsafe { core::ptr::read_volatile(&raw const $crate::state::globals::CONFIG.$name) }
     }};
 }
 
 /// True if this kernel has the member.
 macro_rules! has {
     ($name:ident) => {
-        $crate::globals::offset!($name) != portwatch_common::offsets::ABSENT
+        $crate::state::globals::offset!($name) != portwatch_common::offsets::ABSENT
     };
 }
 

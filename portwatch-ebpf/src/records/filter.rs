@@ -5,10 +5,12 @@ use portwatch_common::{
 };
 
 use crate::{
-    globals::{config, offset},
-    port,
-    read::read,
-    sock::{self, IPPROTO_MPTCP, IPPROTO_TCP, IPPROTO_UDP},
+    kernel::{
+        read::read,
+        sock::{self, IPPROTO_MPTCP, IPPROTO_TCP, IPPROTO_UDP},
+    },
+    records::port,
+    state::globals::{config, offset},
 };
 
 /// True if an attempt on `sk` is left out because it succeeded, whatever else is known of it. One on a port that was

@@ -5,7 +5,7 @@
 
 use portwatch_common::kfunc;
 
-use crate::globals::config;
+use crate::state::globals::config;
 
 /// A function of the kernel, behind the number that the loader replaces.
 #[inline(always)]

@@ -8,12 +8,13 @@ use portwatch_common::{
     event::{keeper::InFlight, socket::state},
 };
 
-use super::holder::{self, FD, FILE, TASK, TaskFile};
 use crate::{
-    globals::{has, offset},
-    maps::FLIGHT,
-    read::read,
-    sock, task,
+    hooks::holders::{self, FD, FILE, TASK, TaskFile},
+    kernel::{read::read, sock, task},
+    state::{
+        globals::{has, offset},
+        maps::FLIGHT,
+    },
 };
 
 /// Packets and files that are looked at in one queue, together.
@@ -124,7 +125,7 @@ pub extern "C" fn in_flight_step() -> u32 {
         let place = flight.files + u64::from(offset!(files_array)) + u64::from(flight.index) * 8;
         flight.index += 1;
         let sk = sock::from_file(read(place, 0)).sk;
-        if sk != 0 && holder::describe(sk, &mut flight.row.holder.socket) {
+        if sk != 0 && holders::describe(sk, &mut flight.row.holder.socket) {
             // SAFETY: the helper has no conditions.
             flight.row.holder.boot_ns = unsafe { bpf_ktime_get_boot_ns() };
             return FOUND;

@@ -6,7 +6,11 @@ use portwatch_common::{
     maps::{INDEX_WAYS, IndexKey, PortIndex},
 };
 
-use crate::{emit, globals::offset, maps::PORT_INDEX, read::read};
+use crate::{
+    kernel::read::read,
+    records::emit,
+    state::{globals::offset, maps::PORT_INDEX},
+};
 
 /// The index entry of a port, for reading.
 #[inline(always)]

@@ -7,11 +7,15 @@ use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_seq_write};
 use portwatch_common::event::{holder::Holder, socket::Socket};
 
 use crate::{
-    globals::offset,
-    maps::{Context, HOLDER_PORT, WORK},
-    read::read,
-    sock::{self, Common},
-    task,
+    kernel::{
+        read::read,
+        sock::{self, Common},
+        task,
+    },
+    state::{
+        globals::offset,
+        maps::{Context, HOLDER_PORT, WORK},
+    },
 };
 
 /// `struct bpf_iter__task_file` of `kernel/bpf/task_iter.c`; every member takes eight bytes.

@@ -15,13 +15,12 @@ use portwatch_common::{
 };
 
 use crate::{
-    emit,
-    globals::offset,
-    maps::{Context, PROCESSES},
-    preempt::undisturbed,
-    process,
-    read::read,
-    task,
+    kernel::{preempt::undisturbed, read::read, task},
+    records::{emit, process},
+    state::{
+        globals::offset,
+        maps::{Context, PROCESSES},
+    },
 };
 
 /// `sched:sched_process_exec`: the new image is in place, so its arguments can be read.

@@ -24,17 +24,23 @@ use portwatch_common::{
 };
 
 use crate::{
-    debug_log::debug_log,
-    globals::{has, offset},
-    maps::Context,
-    owner::{self, By},
-    port::{is_on, is_watched, send_port},
-    preempt::undisturbed,
-    process,
-    read::{bits, launder, read, typed},
-    sock::BINDPORT_LOCK,
-    task,
-    time_wait::{of as time_wait_of, send_time_wait},
+    hooks::debug_log::debug_log,
+    kernel::{
+        preempt::undisturbed,
+        read::{bits, launder, read, typed},
+        sock::BINDPORT_LOCK,
+        task,
+    },
+    records::{
+        port::{is_on, is_watched, send_port},
+        process,
+        time_wait::{of as time_wait_of, send_time_wait},
+    },
+    state::{
+        globals::{has, offset},
+        maps::Context,
+        owners::{self, By},
+    },
 };
 
 /// TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)
@@ -115,7 +121,7 @@ pub extern "C" fn record(context: u32, key: u64, role: u32) -> i32 {
         comm: leader.comm(),
         seal: 0,
     };
-    owner::set(By::Cookie, &mut owner);
+    owners::set(By::Cookie, &mut owner);
     process::ensure(Context::of(context), start_boot_ns);
     0
 }
@@ -187,7 +193,7 @@ fn closed(ctx: &BtfTracePointContext, old: u8) -> i32 {
     {
         send_port(sk, action::RELEASED, how::UNKNOWN);
     }
-    owner::forget(sk);
+    owners::forget(sk);
     0
 }
 
@@ -196,6 +202,6 @@ fn closed(ctx: &BtfTracePointContext, old: u8) -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn successor(sk: u64) -> u64 {
     let tw = time_wait_of(sk);
-    owner::inherit(sk, tw);
+    owners::inherit(sk, tw);
     tw
 }

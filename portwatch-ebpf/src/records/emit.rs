@@ -11,7 +11,7 @@ use aya_ebpf::{
 };
 use portwatch_common::counters::{Counter, STRIDE};
 
-use crate::maps::{COUNTERS, EVENTS, WOKEN};
+use crate::state::maps::{COUNTERS, EVENTS, WOKEN};
 
 /// Adds one to a counter.
 #[inline(always)]

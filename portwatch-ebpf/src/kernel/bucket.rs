@@ -14,12 +14,16 @@ use portwatch_common::{
 };
 
 use crate::{
-    candidate,
-    globals::{has, offset},
-    index,
-    maps::{Context, EXACT, WORK, Work},
-    read::{Word, read},
-    sock::Common,
+    kernel::{
+        candidate,
+        read::{Word, read},
+        sock::Common,
+    },
+    state::{
+        globals::{has, offset},
+        index,
+        maps::{Context, EXACT, WORK, Work},
+    },
 };
 
 /// Steps of one walk; the counts of a longer bucket are lower bounds. 400 take about 40 us.

@@ -12,7 +12,10 @@ use portwatch_common::{
     maps::INDEX_WAYS,
 };
 
-use crate::{maps::Work, owner, sock, sock::Common};
+use crate::{
+    kernel::sock::{self, Common},
+    state::{maps::Work, owners},
+};
 
 /// Quota of sockets that can conflict and are not `TIME_WAIT`.
 const LIVE: u32 = 10;
@@ -79,7 +82,7 @@ pub fn keep(work: &mut Work, sk: u64, common: Common, from_index: u32) {
     if from_index != 0 {
         kept.socket.flags |= flag::FROM_INDEX;
     }
-    owner::of(&kept.socket, &mut kept.owner);
+    owners::of(&kept.socket, &mut kept.owner);
     if place == len {
         work.conflict.walk.candidates_len = len + 1;
     }

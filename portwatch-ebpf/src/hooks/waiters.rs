@@ -8,12 +8,13 @@ use portwatch_common::{
     maps::query,
 };
 
-use super::holder::Meta;
 use crate::{
-    globals::{has, offset},
-    maps::QUERY,
-    read::read,
-    task,
+    hooks::holders::Meta,
+    kernel::{read::read, task},
+    state::{
+        globals::{has, offset},
+        maps::QUERY,
+    },
 };
 
 /// Waiters that are looked at.

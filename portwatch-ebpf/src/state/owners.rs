@@ -10,9 +10,11 @@ use portwatch_common::{
 };
 
 use crate::{
-    emit,
-    globals::has,
-    maps::{BINDERS, OWNERS},
+    records::emit,
+    state::{
+        globals::has,
+        maps::{BINDERS, OWNERS},
+    },
 };
 
 /// Which array.

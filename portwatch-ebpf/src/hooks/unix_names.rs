@@ -10,12 +10,13 @@ use portwatch_common::{
     maps::query,
 };
 
-use super::holder::{FD, FILE, TASK, TaskFile};
 use crate::{
-    globals::{has, offset},
-    maps::QUERY,
-    read::read,
-    sock, task,
+    hooks::holders::{FD, FILE, TASK, TaskFile},
+    kernel::{read::read, sock, task},
+    state::{
+        globals::{has, offset},
+        maps::QUERY,
+    },
 };
 
 /// `SOCK_DGRAM`.

@@ -17,17 +17,21 @@ use portwatch_common::{
     maps::port as bit,
 };
 
-use super::inflight::{self, Call};
 use crate::{
-    bucket, emit, filter,
-    globals::{config, has, offset},
-    index,
-    maps::{Context, IN_FLIGHT, WORK, Work},
-    owner::{self, By},
-    port, process,
-    read::read,
-    sock::{self, Common, IPPROTO_MPTCP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE, Known},
-    task,
+    kernel::{
+        bucket,
+        read::read,
+        sock::{self, Common, IPPROTO_MPTCP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE, Known},
+        task,
+    },
+    records::{emit, filter, port, process},
+    state::{
+        calls::{self, Call},
+        globals::{config, has, offset},
+        index,
+        maps::{Context, IN_FLIGHT, WORK, Work},
+        owners::{self, By},
+    },
 };
 
 /// Marks a `listen()` of a family that has neither ports nor paths.
@@ -46,7 +50,7 @@ pub extern "C" fn begin_returned(op: u32, result: i64) -> u64 {
     let thread = bpf_get_current_pid_tgid();
     // An entry of the other kind is left from a call whose return was not traced.
     // SAFETY: a valid map value, which only this thread's own calls write.
-    let call = inflight::current(thread).filter(|call| unsafe { is_of((**call).op, op) });
+    let call = calls::current(thread).filter(|call| unsafe { is_of((**call).op, op) });
     let Some(call) = call else {
         return find(begin_unseen(op, result));
     };
@@ -241,11 +245,11 @@ fn remember(attempt: &Attempt) -> u32 {
         comm: attempt.task.leader_comm,
         seal: 0,
     };
-    owner::set(By::Inode, &mut owner);
+    owners::set(By::Inode, &mut owner);
     // Its inode goes when it is closed; its cookie stays with it to the end.
     if has!(fn_socket_ptr_cookie) && socket.cookie != 0 {
         owner.key = socket.cookie;
-        owner::set(By::Cookie, &mut owner);
+        owners::set(By::Cookie, &mut owner);
     }
     if port::is_watched(socket.local.port) {
         TAKEN

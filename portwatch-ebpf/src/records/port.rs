@@ -14,12 +14,16 @@ use portwatch_common::{
 };
 
 use crate::{
-    emit,
-    globals::offset,
-    maps::{PORTS, SWITCHES},
-    owner,
-    read::read,
-    sock::{self, COMMON_LEN, Common},
+    kernel::{
+        read::read,
+        sock::{self, COMMON_LEN, Common},
+    },
+    records::emit,
+    state::{
+        globals::offset,
+        maps::{PORTS, SWITCHES},
+        owners,
+    },
 };
 
 /// The place of a port's byte.
@@ -105,7 +109,7 @@ pub extern "C" fn send_port(sk: u64, action: u32, how: u32) -> u32 {
         };
         sock::fill(sk, common, &mut (*record).socket);
         (*record).socket.local.port = of(sk);
-        owner::of(&(*record).socket, &mut (*record).owner);
+        owners::of(&(*record).socket, &mut (*record).owner);
         (*record).action = action;
         (*record).how = if how == how::UNKNOWN {
             how_of(&(*record).socket, (*record).owner.roles)

@@ -20,9 +20,9 @@ use portwatch_common::{
 };
 
 use crate::{
-    bucket::Cursor,
-    hooks::{in_flight::Flight, inflight::Call},
-    names,
+    hooks::messages::Flight,
+    kernel::{bucket::Cursor, paths},
+    state::calls::Call,
 };
 
 /// Records for user space. The loader sets the size.
@@ -120,7 +120,7 @@ pub struct Work {
     /// Where the walk is.
     pub cursor: Cursor,
     /// `struct sock_common` of the socket at hand.
-    pub common: [u8; crate::sock::COMMON_LEN],
+    pub common: [u8; crate::kernel::sock::COMMON_LEN],
 }
 
 /// A process record under construction.
@@ -129,7 +129,7 @@ pub struct ProcessWork {
     /// The record.
     pub record: Process,
     /// The path that is being written.
-    pub cursor: names::Cursor,
+    pub cursor: paths::Cursor,
 }
 
 /// A search for a conflict, under way.
@@ -142,7 +142,7 @@ pub struct Contest {
     /// That socket's facts.
     pub exact: Exact,
     /// Its `struct sock_common`.
-    pub common: [u8; crate::sock::COMMON_LEN],
+    pub common: [u8; crate::kernel::sock::COMMON_LEN],
 }
 
 /// A socket that the kernel refused a call for.

@@ -7,8 +7,8 @@ use aya_ebpf::helpers::{
 use portwatch_common::event::process::Task;
 
 use crate::{
-    globals::{config, has, offset},
-    read::{read, typed},
+    kernel::read::{read, typed},
+    state::globals::{config, has, offset},
 };
 
 /// `PF_KTHREAD` of `include/linux/sched.h`.

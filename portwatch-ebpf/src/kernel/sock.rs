@@ -7,9 +7,11 @@ use portwatch_common::{
 };
 
 use crate::{
-    globals::{config, has, offset},
-    read::{Word, bits, extract, read},
-    task,
+    kernel::{
+        read::{Word, bits, extract, read},
+        task,
+    },
+    state::globals::{config, has, offset},
 };
 
 /// Bytes of `struct sock_common` that are read at once; the loader refuses a kernel whose members lie beyond.

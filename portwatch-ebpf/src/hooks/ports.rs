@@ -12,11 +12,13 @@ use portwatch_common::{
 };
 
 use crate::{
-    globals::offset,
-    port::{self, is_watched, send_port},
-    preempt::undisturbed,
-    read::{bits, launder, read, typed},
-    sock::BINDPORT_LOCK,
+    kernel::{
+        preempt::undisturbed,
+        read::{bits, launder, read, typed},
+        sock::BINDPORT_LOCK,
+    },
+    records::port::{self, is_watched, send_port},
+    state::globals::offset,
 };
 
 /// `int inet_hash_connect(struct inet_timewait_death_row *death_row, struct sock *sk)`

@@ -13,14 +13,18 @@ use aya_ebpf::{
 };
 use portwatch_common::event::{attempt::stage, socket::flag};
 
-use super::inflight;
 use crate::{
-    globals::has,
-    maps::{CONTEST, Contest, EXACT},
-    owner,
-    preempt::undisturbed,
-    read::launder,
-    sock::{self, Common},
+    kernel::{
+        preempt::undisturbed,
+        read::launder,
+        sock::{self, Common},
+    },
+    state::{
+        calls,
+        globals::has,
+        maps::{CONTEST, Contest, EXACT},
+        owners,
+    },
 };
 
 /// `int inet_csk_get_port(struct sock *sk, unsigned short snum)`
@@ -71,7 +75,7 @@ pub fn udp_got_port(ctx: FExitContext) -> i32 {
 #[inline(always)]
 fn end(sk: u64, result: i32) -> i32 {
     let thread = bpf_get_current_pid_tgid();
-    if let Some(call) = inflight::current(thread) {
+    if let Some(call) = calls::current(thread) {
         // SAFETY: a valid map value, which only this thread's own calls write.
         unsafe {
             (*call).stages.reached |= stage::PORT;
@@ -164,7 +168,7 @@ pub extern "C" fn keep_exact(sk2: u64) -> u32 {
     let kept = &mut contest.exact.candidate;
     sock::fill(sk2, common, &mut kept.socket);
     kept.socket.flags |= flag::EXACT;
-    owner::of(&kept.socket, &mut kept.owner);
+    owners::of(&kept.socket, &mut kept.owner);
     // SAFETY: the helper has no conditions.
     contest.exact.boot_ns = unsafe { bpf_ktime_get_boot_ns() };
     contest.sk2 = sk2;

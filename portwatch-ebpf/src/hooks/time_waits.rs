@@ -7,14 +7,17 @@ use aya_ebpf::{
 use portwatch_common::event::time_wait::{action, reason};
 
 use crate::{
-    globals::{has, offset},
-    maps::REUSE,
-    owner,
-    port::is_watched,
-    preempt::undisturbed,
-    read::{launder, read},
-    sock,
-    time_wait::send_time_wait,
+    kernel::{
+        preempt::undisturbed,
+        read::{launder, read},
+        sock,
+    },
+    records::{port::is_watched, time_wait::send_time_wait},
+    state::{
+        globals::{has, offset},
+        maps::REUSE,
+        owners,
+    },
 };
 
 /// `TCP_TW_SYN` of `enum tcp_tw_status`.
@@ -25,7 +28,7 @@ const TCP_TW_SYN: u32 = 3;
 #[fexit(function = "inet_twsk_alloc")]
 pub fn twsk_alloc(ctx: FExitContext) -> i32 {
     undisturbed(|| {
-        owner::inherit(launder(&ctx, 0), launder(&ctx, 3));
+        owners::inherit(launder(&ctx, 0), launder(&ctx, 3));
         0
     })
 }

@@ -4,11 +4,12 @@ use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_
 use portwatch_common::event::{Header, Kind, socket::state, time_wait::TimeWait};
 
 use crate::{
-    emit,
-    globals::offset,
-    owner, port,
-    read::{peek, read},
-    sock::{self, COMMON_LEN, Common},
+    kernel::{
+        read::{peek, read},
+        sock::{self, COMMON_LEN, Common},
+    },
+    records::{emit, port},
+    state::{globals::offset, owners},
 };
 
 /// Connections looked at in one hash chain. A mini-socket that has just begun is the first.
@@ -128,7 +129,7 @@ pub extern "C" fn send_time_wait(tw: u64, action: u32, reason: u32, flags: u32) 
             cpu: bpf_get_smp_processor_id(),
         };
         sock::fill(tw, common, &mut (*record).socket);
-        owner::of(&(*record).socket, &mut (*record).owner);
+        owners::of(&(*record).socket, &mut (*record).owner);
         (*record).net = common.net();
         (*record).hash = hash;
         (*record).action = action;

@@ -11,11 +11,12 @@ use portwatch_common::{
 };
 
 use crate::{
-    emit,
-    globals::{has, offset},
-    maps::IN_FLIGHT,
-    read::read,
-    task,
+    kernel::{read::read, task},
+    records::emit,
+    state::{
+        globals::{has, offset},
+        maps::IN_FLIGHT,
+    },
 };
 
 /// A call under way.

@@ -1,0 +1,9 @@
+//! What the kernel knows: the only room that knows how its objects hang together.
+
+pub mod bucket;
+pub mod candidate;
+pub mod paths;
+pub mod preempt;
+pub mod read;
+pub mod sock;
+pub mod task;
