@@ -21,8 +21,8 @@ pub enum Counter {
     ProcessSubmitted = 4,
     /// Records of processes that found no room.
     ProcessLost = 5,
-    /// Calls whose entry could not be remembered (the in-flight table was full).
-    InflightFailed = 6,
+    /// Calls whose entry could not be remembered (the table of calls was full).
+    CallsFull = 6,
     /// Owners of connections or bound sockets overwritten by another one's owner.
     OwnerEvicted = 7,
     /// Bound sockets for which the index had no room; the walk may still find them.

@@ -3,13 +3,13 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Calls that can be under way at the same time.
-pub const IN_FLIGHT_ENTRIES: u32 = 16_384;
+pub const CALL_ENTRIES: u32 = 16_384;
 /// Refusals whose call has not returned yet.
 pub const EXACT_ENTRIES: u32 = 1024;
 /// Slots of the array of connections' owners; a power of two. 72 bytes each.
 pub const OWNER_SLOTS: u32 = 1 << 17;
 /// Slots of the array of bound sockets' owners; a power of two. 72 bytes each.
-pub const BINDER_SLOTS: u32 = 1 << 15;
+pub const BOUND_OWNER_SLOTS: u32 = 1 << 15;
 /// Slots of the array of processes whose record was sent; a power of two.
 pub const PROCESS_SLOTS: u32 = 1 << 14;
 /// Bytes of the map of ports: one for each.

@@ -4,12 +4,12 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::holder::Holder;
 
-/// A row of the `in_flight` program: a socket in a message that has not been received.
+/// A row of the `messages` program: a socket in a message that has not been received.
 #[repr(C)]
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
-pub struct InFlight {
+pub struct Message {
     /// Who can receive it, through which descriptor; and the socket that is in the message.
     pub holder: Holder,
     /// Process id of the sender, if it lives; 0 where the kernel has not kept it.

@@ -15,7 +15,7 @@ pub mod role {
     pub const ACCEPTED: u32 = 8;
 }
 
-/// A slot of a direct-mapped array, indexed by the low bits of its key: `OWNERS` by cookie, `BINDERS` by inode.
+/// A slot of a direct-mapped array, indexed by the low bits of its key: `OWNERS` by cookie, `BOUND_OWNERS` by inode.
 ///
 /// Nothing keeps two CPUs from writing a slot at once, for the old kernels have no atomic claim. A record whose
 /// [`Owner::seal`] is not that of its fields is a mixture of two, or half of one, and is taken for none. Another key means

@@ -23,7 +23,7 @@ use crate::{
     state::{
         calls::Call,
         globals::{has, offset},
-        maps::{Context, IN_FLIGHT_URING},
+        maps::{CALLS_URING, Context},
     },
 };
 
@@ -42,13 +42,13 @@ pub fn uring_submit(ctx: BtfTracePointContext) -> i32 {
             op::LISTEN
         } else {
             // Requests are recycled: one that completed unseen (`IOSQE_CQE_SKIP_SUCCESS`) must not lend its entry to this one.
-            let _ = IN_FLIGHT_URING.remove(&req);
+            let _ = CALLS_URING.remove(&req);
             return 0;
         };
         let mut call = Call::new(op, -1);
         call.flags = flag::IO_URING;
-        if IN_FLIGHT_URING.insert(&req, &call, 0).is_err() {
-            emit::count(Counter::InflightFailed);
+        if CALLS_URING.insert(&req, &call, 0).is_err() {
+            emit::count(Counter::CallsFull);
         }
         0
     })
@@ -59,14 +59,14 @@ pub fn uring_submit(ctx: BtfTracePointContext) -> i32 {
 pub fn uring_complete(ctx: BtfTracePointContext) -> i32 {
     undisturbed(|| {
         let req = launder(&ctx, 1);
-        let Some(call) = IN_FLIGHT_URING.get_ptr_mut(&req) else {
+        let Some(call) = CALLS_URING.get_ptr_mut(&req) else {
             return 0;
         };
         // SAFETY: a valid map value; a request completes once.
         let call = unsafe { &mut *call };
         let opcode = u32::from(read::<u8>(req, offset!(req_opcode)));
         if opcode != offset!(op_bind) && opcode != offset!(op_listen) {
-            let _ = IN_FLIGHT_URING.remove(&req);
+            let _ = CALLS_URING.remove(&req);
             return 0;
         }
         let sk = sock::from_file(read(req, offset!(req_file))).sk;
@@ -76,7 +76,7 @@ pub fn uring_complete(ctx: BtfTracePointContext) -> i32 {
         let result = read::<i32>(req, offset!(req_result));
         attempt::begin(Context::Btf, call, i64::from(result));
         // Of a key that exists, removal cannot fail.
-        let _ = IN_FLIGHT_URING.remove(&req);
+        let _ = CALLS_URING.remove(&req);
         attempt::complete(Context::Btf, sk);
         0
     })

@@ -5,7 +5,7 @@
 use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_seq_write};
 use portwatch_common::{
     endpoint::AF_UNIX,
-    event::{keeper::InFlight, socket::state},
+    event::{keeper::Message, socket::state},
 };
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     kernel::{read::read, sock, task},
     state::{
         globals::{has, offset},
-        maps::FLIGHT,
+        maps::MESSAGES,
     },
 };
 
@@ -30,8 +30,8 @@ const TGID: u32 = 8;
 
 /// A search, and the row that it fills in.
 #[repr(C)]
-pub struct Flight {
-    row: InFlight,
+pub struct Search {
+    row: Message,
     /// Head of the queue at hand.
     head: u64,
     /// The next packet.
@@ -51,7 +51,7 @@ pub struct Flight {
 /// For each socket in a message: a row.
 #[unsafe(link_section = "iter/task_file")]
 #[unsafe(no_mangle)]
-pub extern "C" fn in_flight(ctx: *mut TaskFile) -> i32 {
+pub extern "C" fn messages(ctx: *mut TaskFile) -> i32 {
     // SAFETY: the kernel's context; `meta` is always there.
     let seq = unsafe { (*(*ctx).meta).seq };
     let base = ctx as u64;
@@ -70,20 +70,20 @@ pub extern "C" fn in_flight(ctx: *mut TaskFile) -> i32 {
         return 0;
     }
     {
-        let Some(flight) = FLIGHT.get_ptr_mut(0) else {
+        let Some(search) = MESSAGES.get_ptr_mut(0) else {
             return 0;
         };
         // SAFETY: a map value, of which this CPU's iterator has one of its own.
-        let flight = unsafe { &mut *flight };
-        flight.head = head;
-        flight.skb = first;
-        flight.files = 0;
-        flight.outer_head = 0;
-        flight.outer_skb = 0;
-        flight.index = 0;
-        flight.count = 0;
-        flight.listening = u64::from(read::<u8>(sk, offset!(skc_state)) == state::LISTEN);
-        let holder = &mut flight.row.holder;
+        let search = unsafe { &mut *search };
+        search.head = head;
+        search.skb = first;
+        search.files = 0;
+        search.outer_head = 0;
+        search.outer_skb = 0;
+        search.index = 0;
+        search.count = 0;
+        search.listening = u64::from(read::<u8>(sk, offset!(skc_state)) == state::LISTEN);
+        let holder = &mut search.row.holder;
         holder.fd = read(base, FD);
         holder.tgid = read(thread, offset!(task_tgid));
         let leader = task::leader(thread);
@@ -91,20 +91,20 @@ pub extern "C" fn in_flight(ctx: *mut TaskFile) -> i32 {
         holder.comm = task::comm(leader);
     }
     for _ in 0..STEPS {
-        let came = in_flight_step();
+        let came = message_step();
         if came == END {
             return 0;
         }
         if came == FOUND {
-            let Some(flight) = FLIGHT.get_ptr_mut(0) else {
+            let Some(search) = MESSAGES.get_ptr_mut(0) else {
                 return 0;
             };
             // SAFETY: the iterator's own file, and a whole row within a map value.
             let _ = unsafe {
                 bpf_seq_write(
                     seq.cast(),
-                    (&raw mut (*flight).row).cast(),
-                    size_of::<InFlight>() as u32,
+                    (&raw mut (*search).row).cast(),
+                    size_of::<Message>() as u32,
                 )
             };
         }
@@ -115,50 +115,50 @@ pub extern "C" fn in_flight(ctx: *mut TaskFile) -> i32 {
 /// Looks at the next file, or takes the next packet.
 #[inline(never)]
 #[unsafe(no_mangle)]
-pub extern "C" fn in_flight_step() -> u32 {
-    let Some(flight) = FLIGHT.get_ptr_mut(0) else {
+pub extern "C" fn message_step() -> u32 {
+    let Some(search) = MESSAGES.get_ptr_mut(0) else {
         return END;
     };
     // SAFETY: a map value, of which this CPU's iterator has one of its own.
-    let flight = unsafe { &mut *flight };
-    if flight.index < flight.count {
-        let place = flight.files + u64::from(offset!(files_array)) + u64::from(flight.index) * 8;
-        flight.index += 1;
+    let search = unsafe { &mut *search };
+    if search.index < search.count {
+        let place = search.files + u64::from(offset!(files_array)) + u64::from(search.index) * 8;
+        search.index += 1;
         let sk = sock::from_file(read(place, 0)).sk;
-        if sk != 0 && holders::describe(sk, &mut flight.row.holder.socket) {
+        if sk != 0 && holders::describe(sk, &mut search.row.holder.socket) {
             // SAFETY: the helper has no conditions.
-            flight.row.holder.boot_ns = unsafe { bpf_ktime_get_boot_ns() };
+            search.row.holder.boot_ns = unsafe { bpf_ktime_get_boot_ns() };
             return FOUND;
         }
         return GO_ON;
     }
-    let skb = flight.skb;
-    if skb == 0 || skb == flight.head {
-        if flight.outer_head == 0 {
+    let skb = search.skb;
+    if skb == 0 || skb == search.head {
+        if search.outer_head == 0 {
             return END;
         }
-        flight.head = flight.outer_head;
-        flight.skb = flight.outer_skb;
-        flight.outer_head = 0;
+        search.head = search.outer_head;
+        search.skb = search.outer_skb;
+        search.outer_head = 0;
         return GO_ON;
     }
-    flight.skb = read(skb, offset!(skb_next));
-    if flight.listening != 0 && flight.outer_head == 0 {
+    search.skb = read(skb, offset!(skb_next));
+    if search.listening != 0 && search.outer_head == 0 {
         let waiting: u64 = read(skb, offset!(skb_sk));
         if waiting != 0 {
-            flight.outer_head = flight.head;
-            flight.outer_skb = flight.skb;
-            flight.head = waiting + u64::from(offset!(sk_receive_queue));
-            flight.skb = read(flight.head, 0);
+            search.outer_head = search.head;
+            search.outer_skb = search.skb;
+            search.head = waiting + u64::from(offset!(sk_receive_queue));
+            search.skb = read(search.head, 0);
         }
         return GO_ON;
     }
     let parms = skb + u64::from(offset!(skb_cb));
-    flight.files = read(parms, offset!(unix_skb_files));
-    flight.index = 0;
-    flight.count = u32::from(read::<u16>(flight.files, offset!(files_count)));
-    flight.row.sender = sender(read(parms, offset!(unix_skb_pid)));
-    flight.row.unaccepted = u32::from(flight.outer_head != 0);
+    search.files = read(parms, offset!(unix_skb_files));
+    search.index = 0;
+    search.count = u32::from(read::<u16>(search.files, offset!(files_count)));
+    search.row.sender = sender(read(parms, offset!(unix_skb_pid)));
+    search.row.unaccepted = u32::from(search.outer_head != 0);
     GO_ON
 }
 

@@ -1,6 +1,6 @@
 //! `io_uring`'s bind and listen (6.11), from the functions that it shares with the system calls.
 //!
-//! A thread that comes here without a call in flight comes from `io_bind()` or `io_listen()`.
+//! A thread that comes here without a call under way comes from `io_bind()` or `io_listen()`.
 
 use aya_ebpf::{
     helpers::bpf_get_current_pid_tgid,
@@ -22,7 +22,7 @@ use crate::{
     state::{
         calls::{self, Call},
         globals::offset,
-        maps::{Context, IN_FLIGHT},
+        maps::{CALLS, Context},
     },
 };
 
@@ -103,7 +103,7 @@ fn returned(context: Context, sk: u64, result: i32) -> i32 {
     }
     attempt::begin(context, call, i64::from(result));
     // Of a key that exists, removal cannot fail.
-    let _ = IN_FLIGHT.remove(&thread);
+    let _ = CALLS.remove(&thread);
     attempt::complete(context, sk);
     0
 }

@@ -29,7 +29,7 @@ use crate::{
         calls::{self, Call},
         globals::{config, has, offset},
         index,
-        maps::{Context, IN_FLIGHT, WORK, Work},
+        maps::{CALLS, Context, WORK, Work},
         owners::{self, By},
     },
 };
@@ -62,7 +62,7 @@ pub extern "C" fn begin_returned(op: u32, result: i64) -> u64 {
     }
     let sk = begin_seen(call, result);
     // Of a key that exists, removal cannot fail.
-    let _ = IN_FLIGHT.remove(&thread);
+    let _ = CALLS.remove(&thread);
     sk
 }
 

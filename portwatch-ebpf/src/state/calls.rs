@@ -15,7 +15,7 @@ use crate::{
     records::emit,
     state::{
         globals::{has, offset},
-        maps::IN_FLIGHT,
+        maps::CALLS,
     },
 };
 
@@ -43,7 +43,7 @@ pub struct Call {
 /// The call that a thread (`pid_tgid`) is in, if it is traced.
 #[inline(always)]
 pub fn current(thread: u64) -> Option<*mut Call> {
-    IN_FLIGHT.get_ptr_mut(&thread)
+    CALLS.get_ptr_mut(&thread)
 }
 
 impl Call {
@@ -135,11 +135,8 @@ impl Call {
     /// Remembers a call of the current thread.
     #[inline(always)]
     pub fn remember(&self) {
-        if IN_FLIGHT
-            .insert(&bpf_get_current_pid_tgid(), self, 0)
-            .is_err()
-        {
-            emit::count(Counter::InflightFailed);
+        if CALLS.insert(&bpf_get_current_pid_tgid(), self, 0).is_err() {
+            emit::count(Counter::CallsFull);
         }
     }
 }

@@ -14,13 +14,13 @@ use portwatch_common::{
         time_wait::Recheck,
     },
     maps::{
-        BINDER_SLOTS, EXACT_ENTRIES, IN_FLIGHT_ENTRIES, INDEX_WAYS, IndexKey, OWNER_SLOTS,
+        BOUND_OWNER_SLOTS, CALL_ENTRIES, EXACT_ENTRIES, INDEX_WAYS, IndexKey, OWNER_SLOTS,
         PORTS as PORT_BYTES, PROCESS_SLOTS, PortIndex, ProcessSlot, RECHECKS, query,
     },
 };
 
 use crate::{
-    hooks::messages::Flight,
+    hooks::messages::Search,
     kernel::{bucket::Cursor, paths},
     state::calls::Call,
 };
@@ -39,11 +39,11 @@ pub static COUNTERS: Array<u64> = Array::with_max_entries(COUNTER_STRIDE, BPF_F_
 
 /// Calls that have begun and not ended, by `pid_tgid`. Not LRU: an entry is never dropped silently.
 #[map]
-pub static IN_FLIGHT: HashMap<u64, Call> = HashMap::with_max_entries(IN_FLIGHT_ENTRIES, 0);
+pub static CALLS: HashMap<u64, Call> = HashMap::with_max_entries(CALL_ENTRIES, 0);
 
 /// The same for `io_uring` requests, by the request's address.
 #[map]
-pub static IN_FLIGHT_URING: HashMap<u64, Call> = HashMap::with_max_entries(IN_FLIGHT_ENTRIES, 0);
+pub static CALLS_URING: HashMap<u64, Call> = HashMap::with_max_entries(CALL_ENTRIES, 0);
 
 /// Where an attempt is put together. Each context that can interrupt another has an entry of its own ([`Context`]).
 #[map]
@@ -68,7 +68,7 @@ pub static OWNERS: Array<Owner> = Array::with_max_entries(OWNER_SLOTS, 0);
 
 /// Owners of bound sockets, by the low bits of the inode.
 #[map]
-pub static BINDERS: Array<Owner> = Array::with_max_entries(BINDER_SLOTS, 0);
+pub static BOUND_OWNERS: Array<Owner> = Array::with_max_entries(BOUND_OWNER_SLOTS, 0);
 
 /// Processes whose record has been sent, by the low bits of the tgid.
 #[map]
@@ -104,7 +104,7 @@ pub static QUERY: Array<u64> = Array::with_max_entries(query::LEN as u32, BPF_F_
 
 /// The search for descriptors in messages that is under way on this CPU.
 #[map]
-pub static FLIGHT: PerCpuArray<Flight> = PerCpuArray::with_max_entries(1, 0);
+pub static MESSAGES: PerCpuArray<Search> = PerCpuArray::with_max_entries(1, 0);
 
 /// The attempt under construction, and the walk that goes with it.
 #[repr(C)]

@@ -6,14 +6,14 @@ use aya_ebpf::maps::Array;
 use portwatch_common::{
     counters::Counter,
     event::{owner::Owner, socket::Socket},
-    maps::{BINDER_SLOTS, OWNER_SLOTS},
+    maps::{BOUND_OWNER_SLOTS, OWNER_SLOTS},
 };
 
 use crate::{
     records::emit,
     state::{
         globals::has,
-        maps::{BINDERS, OWNERS},
+        maps::{BOUND_OWNERS, OWNERS},
     },
 };
 
@@ -35,7 +35,7 @@ fn slot(by: By, key: u64) -> Option<*mut Owner> {
             return OWNERS.get_ptr_mut((spread >> 40) as u32 & (OWNER_SLOTS - 1));
         }
         By::Cookie => (&OWNERS, OWNER_SLOTS),
-        By::Inode => (&BINDERS, BINDER_SLOTS),
+        By::Inode => (&BOUND_OWNERS, BOUND_OWNER_SLOTS),
     };
     array.get_ptr_mut(key as u32 & (slots - 1))
 }

@@ -11,7 +11,7 @@ use aya::{
 };
 use portwatch_common::{
     event::{
-        keeper::{InFlight, Waiter},
+        keeper::{Message, Waiter},
         time_wait::Recheck,
         unix::UnixSocket,
     },
@@ -73,9 +73,9 @@ impl Iterators {
     /// # Errors
     ///
     /// If the kernel refuses, or the program was not loaded.
-    pub fn in_flight(&mut self, port: u16) -> io::Result<Vec<InFlight>> {
+    pub fn messages(&mut self, port: u16) -> io::Result<Vec<Message>> {
         self.port.store_u32(0, u32::from(port));
-        self.rows("in_flight")
+        self.rows("messages")
     }
 
     /// Every thread that waits for a socket, given by its address and its inode.

@@ -251,7 +251,7 @@ pub const CAPABILITIES: &[Capability] = &[
             Tier::Iterator,
             Level::Walked,
             &[
-                hook("in_flight", Point::Iterator("task_file")).when(When::UnixTypes),
+                hook("messages", Point::Iterator("task_file")).when(When::UnixTypes),
                 hook("waiters", Point::Iterator("task")).when(When::UnixTypes),
             ],
         )],

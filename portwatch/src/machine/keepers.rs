@@ -5,7 +5,7 @@ mod rings;
 
 use std::{collections::BTreeSet, fs};
 
-use portwatch_common::event::keeper::{InFlight, Waiter, how};
+use portwatch_common::event::keeper::{Message, Waiter, how};
 
 use self::rings::Ring;
 use super::clock;
@@ -81,12 +81,12 @@ impl Looks {
 }
 
 fn message(socket: &Unheld, iterators: &mut Iterators) -> Option<KeeperFound> {
-    let rows = iterators.in_flight(socket.port).unwrap_or_default();
-    let rows: Vec<&InFlight> = rows
+    let rows = iterators.messages(socket.port).unwrap_or_default();
+    let rows: Vec<&Message> = rows
         .iter()
         .filter(|row| row.holder.socket.inode == socket.inode)
         .collect();
-    let InFlight { holder, sender, .. } = rows.first()?;
+    let Message { holder, sender, .. } = rows.first()?;
     let processes: BTreeSet<u32> = rows.iter().map(|row| row.holder.tgid).collect();
     Some(KeeperFound {
         how: KeeperHow::Message,

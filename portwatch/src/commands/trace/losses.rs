@@ -17,7 +17,7 @@ const KINDS: [(Counter, &str); 4] = [
     // And of TIME_WAITs.
     (Counter::PortLost, "port"),
     // The attempt is told, without the address that it asked for.
-    (Counter::InflightFailed, "entry"),
+    (Counter::CallsFull, "entry"),
 ];
 
 /// Compares the counters with how they stood before.
