@@ -9,6 +9,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// This kernel has no such member, type or enumerator.
 pub const ABSENT: u32 = u32::MAX;
 
+/// Bytes of `struct sock_common` that programs copy at once. The loader refuses a kernel whose members lie beyond.
+pub const SOCK_COMMON_LEN: usize = 136;
+
 /// What is asked of the kernel's BTF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Query {

@@ -22,8 +22,8 @@ use crate::{
     state::{
         calls,
         globals::has,
-        maps::{CONTEST, Contest, EXACT},
         owners,
+        refusals::{self, Contest},
     },
 };
 
@@ -37,27 +37,18 @@ pub fn get_port(ctx: FEntryContext) -> i32 {
             // gone.
             unsafe { bpf_get_socket_cookie(sk) };
         }
-        begin(launder(&ctx, 0), ctx.arg::<u64>(1) as u16)
+        refusals::begin(launder(&ctx, 0), ctx.arg::<u64>(1) as u16);
+        0
     })
 }
 
 /// `int udp_lib_get_port(struct sock *sk, unsigned short snum, unsigned int hash2_nulladdr)`
 #[fentry(function = "udp_lib_get_port")]
 pub fn udp_get_port(ctx: FEntryContext) -> i32 {
-    undisturbed(|| begin(launder(&ctx, 0), ctx.arg::<u64>(1) as u16))
-}
-
-#[inline(always)]
-fn begin(sk: u64, port: u16) -> i32 {
-    if let Some(contest) = CONTEST.get_ptr_mut(0) {
-        // SAFETY: a valid per-CPU value. A thread that is moved to another CPU, or that another one's bind interrupts,
-        // does not find itself here again, and its blocker is the walk's.
-        unsafe {
-            (*contest).sk2 = 0;
-            (*contest).sk = if port == 0 { 0 } else { sk };
-        }
-    }
-    0
+    undisturbed(|| {
+        refusals::begin(launder(&ctx, 0), ctx.arg::<u64>(1) as u16);
+        0
+    })
 }
 
 /// `int inet_csk_get_port(struct sock *sk, unsigned short snum)`
@@ -82,24 +73,8 @@ fn end(sk: u64, result: i32) -> i32 {
             (*call).stages.port = result;
         }
     }
-    let Some(contest) = CONTEST.get_ptr_mut(0) else {
-        return 0;
-    };
-    // SAFETY: a valid per-CPU value. If another bind comes in between, `sk` is not ours at the end, and what was copied
-    // is taken back.
-    unsafe {
-        if (*contest).sk != sk {
-            return 0;
-        }
-        // 1 before 6.1, an errno since.
-        if result != 0 && (*contest).sk2 != 0 {
-            let stored = EXACT.insert(&thread, &(*contest).exact, 0);
-            if core::ptr::read_volatile(&raw const (*contest).sk) != sk && stored.is_ok() {
-                let _ = EXACT.remove(&thread);
-            }
-        }
-        (*contest).sk = 0;
-    }
+    // 1 before 6.1, an errno since.
+    refusals::end(sk, thread, result != 0);
     0
 }
 
@@ -126,13 +101,8 @@ pub fn saddr_equal(ctx: FExitContext) -> i32 {
         let (sk, sk2) = (launder(&ctx, 0), launder(&ctx, 1));
         if ctx.arg::<u64>(3) as u8 != 0 {
             compared(sk, sk2);
-        } else if let Some(contest) = CONTEST.get_ptr_mut(0) {
-            // SAFETY: as in `begin`.
-            unsafe {
-                if (*contest).sk == sk && (*contest).sk2 == sk2 {
-                    (*contest).sk2 = 0;
-                }
-            }
+        } else {
+            refusals::take_back(sk, sk2);
         }
         0
     })
@@ -140,23 +110,16 @@ pub fn saddr_equal(ctx: FExitContext) -> i32 {
 
 #[inline(always)]
 fn compared(sk: u64, sk2: u64) {
-    let Some(contest) = CONTEST.get_ptr_mut(0) else {
-        return;
-    };
-    // SAFETY: as in `begin`.
-    unsafe {
-        if (*contest).sk != sk || (*contest).sk2 == sk2 {
-            return;
-        }
+    if refusals::is_new(sk, sk2) {
+        keep_exact(sk2);
     }
-    keep_exact(sk2);
 }
 
 /// Keeps what a socket is like at this instant. A function of its own, which the verifier looks at once.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn keep_exact(sk2: u64) -> u32 {
-    let Some(contest) = CONTEST.get_ptr_mut(0) else {
+    let Some(contest) = Contest::current() else {
         return 0;
     };
     // SAFETY: a valid per-CPU value; the kernel holds the bucket's lock, so that nothing else runs here.

@@ -26,20 +26,18 @@ use portwatch_common::{
 use crate::{
     hooks::debug_log::debug_log,
     kernel::{
+        ehash,
         preempt::undisturbed,
         read::{bits, launder, read, typed},
         sock::BINDPORT_LOCK,
         task,
     },
-    records::{
-        port::{is_on, is_watched, send_port},
-        process,
-        time_wait::{of as time_wait_of, send_time_wait},
-    },
+    records::{port::send_port, process, time_wait::send_time_wait},
     state::{
         globals::{has, offset},
-        maps::Context,
         owners::{self, By},
+        ports::{is_on, is_watched},
+        work::Context,
     },
 };
 
@@ -138,7 +136,7 @@ fn port(ctx: &BtfTracePointContext) -> u16 {
 #[inline(always)]
 fn port_at_last(ctx: &BtfTracePointContext) -> u16 {
     match port(ctx) {
-        // As in `port::of()`; beyond `struct sock`, where the type ends.
+        // As in `sock::last_port()`; beyond `struct sock`, where the type ends.
         0 => u16::from_be(read(ctx.arg(0), offset!(inet_sport))),
         port => port,
     }
@@ -201,7 +199,7 @@ fn closed(ctx: &BtfTracePointContext, old: u8) -> i32 {
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn successor(sk: u64) -> u64 {
-    let tw = time_wait_of(sk);
+    let tw = ehash::time_wait_of(sk);
     owners::inherit(sk, tw);
     tw
 }

@@ -1,44 +1,22 @@
 //! Who has a socket open: `iter/task_file`, over every descriptor of every process.
-//!
-//! aya-ebpf has no macro for iterators, so the section is named by hand. The context's pointers are laundered through a
-//! probe read: the verifier allows no arithmetic on typed pointers.
 
-use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_seq_write};
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use portwatch_common::event::{holder::Holder, socket::Socket};
 
 use crate::{
+    hooks::iterators::{self, FD, FILE, TASK, TaskFile},
     kernel::{
+        descriptor,
         read::read,
         sock::{self, Common},
         task,
     },
     state::{
         globals::offset,
-        maps::{Context, HOLDER_PORT, WORK},
+        queries,
+        work::{Context, Work},
     },
 };
-
-/// `struct bpf_iter__task_file` of `kernel/bpf/task_iter.c`; every member takes eight bytes.
-#[repr(C)]
-pub struct TaskFile {
-    pub meta: *const Meta,
-    task: u64,
-    fd: u64,
-    file: u64,
-}
-
-/// Where the members of [`TaskFile`] are.
-pub const TASK: u32 = 8;
-pub const FD: u32 = 16;
-pub const FILE: u32 = 24;
-
-/// `struct bpf_iter_meta` of `include/linux/bpf.h`.
-#[repr(C)]
-pub struct Meta {
-    pub seq: *mut core::ffi::c_void,
-    pub session_id: u64,
-    pub seq_num: u64,
-}
 
 /// For each descriptor that is an IP socket with a port: a row.
 #[unsafe(link_section = "iter/task_file")]
@@ -53,7 +31,7 @@ pub extern "C" fn holders(ctx: *mut TaskFile) -> i32 {
         return 0;
     }
     let mut row = Holder::NONE;
-    let sk = sock::from_file(file).sk;
+    let sk = descriptor::from_file(file).sk;
     if sk == 0 || !describe(sk, &mut row.socket) {
         return 0;
     }
@@ -64,14 +42,15 @@ pub extern "C" fn holders(ctx: *mut TaskFile) -> i32 {
     let leader = task::leader(task);
     row.start_boot_ns = task::start_boot_ns(leader);
     row.comm = task::comm(leader);
-    write(seq, &row);
+    // SAFETY: the context's file and a whole row.
+    unsafe { iterators::write(seq, &raw const row) };
     0
 }
 
 /// Fills in a socket that has the port that is looked for.
 #[inline(always)]
 pub fn describe(sk: u64, out: &mut Socket) -> bool {
-    let Some(work) = WORK.get_ptr_mut(Context::Iterator as u32) else {
+    let Some(work) = Work::of(Context::Iterator as u32) else {
         return false;
     };
     // SAFETY: the buffer is a map value of that length, of which iterators have one of their own.
@@ -81,22 +60,10 @@ pub fn describe(sk: u64, out: &mut Socket) -> bool {
     if !common.is_inet() || common.port() == 0 {
         return false;
     }
-    let wanted = HOLDER_PORT.get(0).copied().unwrap_or_default();
+    let wanted = queries::holder_port();
     if wanted != 0 && wanted != u32::from(common.port()) {
         return false;
     }
     sock::fill(sk, common, out);
     true
-}
-
-#[inline(always)]
-fn write(seq: *mut core::ffi::c_void, row: &Holder) {
-    // SAFETY: the iterator's own file, and a whole row. When the file's buffer is full the kernel calls again.
-    let _ = unsafe {
-        bpf_seq_write(
-            seq.cast(),
-            (&raw const *row).cast(),
-            size_of::<Holder>() as u32,
-        )
-    };
 }

@@ -2,18 +2,18 @@
 //!
 //! The queue of a listener holds connections that wait for `accept()`, each of which may have messages already.
 
-use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_seq_write};
-use portwatch_common::{
-    endpoint::AF_UNIX,
-    event::{keeper::Message, socket::state},
-};
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+use portwatch_common::{endpoint::AF_UNIX, event::socket::state};
 
 use crate::{
-    hooks::holders::{self, FD, FILE, TASK, TaskFile},
-    kernel::{read::read, sock, task},
+    hooks::{
+        holders,
+        iterators::{self, FD, FILE, TASK, TaskFile},
+    },
+    kernel::{descriptor, read::read, task},
     state::{
         globals::{has, offset},
-        maps::MESSAGES,
+        work::Search,
     },
 };
 
@@ -28,26 +28,6 @@ const FOUND: u32 = 2;
 /// `PIDTYPE_TGID` of `include/linux/pid_types.h`, as an offset into an array of list heads.
 const TGID: u32 = 8;
 
-/// A search, and the row that it fills in.
-#[repr(C)]
-pub struct Search {
-    row: Message,
-    /// Head of the queue at hand.
-    head: u64,
-    /// The next packet.
-    skb: u64,
-    /// The files of the packet before it.
-    files: u64,
-    /// Where the search goes on behind the connection at hand; 0 outside of one.
-    outer_head: u64,
-    outer_skb: u64,
-    /// The next file, and how many there are.
-    index: u32,
-    count: u32,
-    /// The queue is a listener's.
-    listening: u64,
-}
-
 /// For each socket in a message: a row.
 #[unsafe(link_section = "iter/task_file")]
 #[unsafe(no_mangle)]
@@ -60,7 +40,7 @@ pub extern "C" fn messages(ctx: *mut TaskFile) -> i32 {
     if thread == 0 || file == 0 || !has!(sk_receive_queue) || !has!(skb_cb) {
         return 0;
     }
-    let sk = sock::from_file(file).sk;
+    let sk = descriptor::from_file(file).sk;
     if sk == 0 || read::<u16>(sk, offset!(skc_family)) != AF_UNIX {
         return 0;
     }
@@ -70,7 +50,7 @@ pub extern "C" fn messages(ctx: *mut TaskFile) -> i32 {
         return 0;
     }
     {
-        let Some(search) = MESSAGES.get_ptr_mut(0) else {
+        let Some(search) = Search::current() else {
             return 0;
         };
         // SAFETY: a map value, of which this CPU's iterator has one of its own.
@@ -96,17 +76,11 @@ pub extern "C" fn messages(ctx: *mut TaskFile) -> i32 {
             return 0;
         }
         if came == FOUND {
-            let Some(search) = MESSAGES.get_ptr_mut(0) else {
+            let Some(search) = Search::current() else {
                 return 0;
             };
-            // SAFETY: the iterator's own file, and a whole row within a map value.
-            let _ = unsafe {
-                bpf_seq_write(
-                    seq.cast(),
-                    (&raw mut (*search).row).cast(),
-                    size_of::<Message>() as u32,
-                )
-            };
+            // SAFETY: the context's file, and a whole row within a map value.
+            unsafe { iterators::write(seq, &raw const (*search).row) };
         }
     }
     0
@@ -116,7 +90,7 @@ pub extern "C" fn messages(ctx: *mut TaskFile) -> i32 {
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn message_step() -> u32 {
-    let Some(search) = MESSAGES.get_ptr_mut(0) else {
+    let Some(search) = Search::current() else {
         return END;
     };
     // SAFETY: a map value, of which this CPU's iterator has one of its own.
@@ -124,7 +98,7 @@ pub extern "C" fn message_step() -> u32 {
     if search.index < search.count {
         let place = search.files + u64::from(offset!(files_array)) + u64::from(search.index) * 8;
         search.index += 1;
-        let sk = sock::from_file(read(place, 0)).sk;
+        let sk = descriptor::from_file(read(place, 0)).sk;
         if sk != 0 && holders::describe(sk, &mut search.row.holder.socket) {
             // SAFETY: the helper has no conditions.
             search.row.holder.boot_ns = unsafe { bpf_ktime_get_boot_ns() };

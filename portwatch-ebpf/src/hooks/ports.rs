@@ -1,6 +1,6 @@
 //! Who gets a watched port and who gives it back, from the functions that do it.
 //!
-//! What `bind()` and `listen()` get is told where attempts are ([`super::attempt`]).
+//! What `bind()` and `listen()` get is told where attempts are ([`crate::records::attempt`]).
 
 use aya_ebpf::{
     macros::{btf_tracepoint, fentry, fexit},
@@ -17,8 +17,11 @@ use crate::{
         read::{bits, launder, read, typed},
         sock::BINDPORT_LOCK,
     },
-    records::port::{self, is_watched, send_port},
-    state::globals::offset,
+    records::port::send_port,
+    state::{
+        globals::offset,
+        ports::{self, is_watched},
+    },
 };
 
 /// `int inet_hash_connect(struct inet_timewait_death_row *death_row, struct sock *sk)`
@@ -84,7 +87,7 @@ pub fn destroy_sock(ctx: BtfTracePointContext) -> i32 {
     undisturbed(|| {
         let at = offset!(skc_num);
         // SAFETY: the tracepoint's own socket, whose type the verifier knows.
-        if port::is_on(switch::PORTS_FROM_STATES) && is_watched(unsafe { typed(ctx.arg(0), at) }) {
+        if ports::is_on(switch::PORTS_FROM_STATES) && is_watched(unsafe { typed(ctx.arg(0), at) }) {
             send_port(launder(&ctx, 0), action::RELEASED, how::UNKNOWN);
         }
         0

@@ -1,26 +1,15 @@
 //! Processes: what they are at exec, and that they ended.
 
-use aya_ebpf::{
-    helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
-    macros::tracepoint,
-    programs::TracePointContext,
-};
-use portwatch_common::{
-    counters::Counter,
-    event::{
-        Header, Kind,
-        process::{Exit, flag},
-    },
-    maps::PROCESS_SLOTS,
+use aya_ebpf::{macros::tracepoint, programs::TracePointContext};
+use portwatch_common::event::{
+    Kind,
+    process::{Exit, flag},
 };
 
 use crate::{
     kernel::{preempt::undisturbed, read::read, task},
     records::{emit, process},
-    state::{
-        globals::offset,
-        maps::{Context, PROCESSES},
-    },
+    state::{globals::offset, processes, work::Context},
 };
 
 /// `sched:sched_process_exec`: the new image is in place, so its arguments can be read.
@@ -44,39 +33,16 @@ pub fn exit(_ctx: TracePointContext) -> u32 {
         }
         let tgid = task::tgid();
         let start_boot_ns = task::start_boot_ns(task::leader(current));
-        let Some(slot) = PROCESSES.get_ptr_mut(tgid & (PROCESS_SLOTS - 1)) else {
+        if !processes::remove(tgid, start_boot_ns) {
             return 0;
-        };
-        // SAFETY: a valid map value.
-        unsafe {
-            if (*slot).tgid != tgid || (*slot).start_boot_ns != start_boot_ns {
-                return 0;
-            }
-            (*slot).tgid = 0;
         }
         let record = Exit {
-            header: Header {
-                // SAFETY: the helpers have no conditions.
-                boot_ns: unsafe { bpf_ktime_get_boot_ns() },
-                kind: Kind::Exit as u16,
-                len: size_of::<Exit>() as u16,
-                // SAFETY: as above.
-                cpu: unsafe { bpf_get_smp_processor_id() },
-            },
+            header: emit::header(Kind::Exit, size_of::<Exit>()),
             start_boot_ns,
             tgid,
             status: read(current, offset!(task_exit_code)),
         };
-        // SAFETY: a whole record on the stack.
-        unsafe {
-            emit::submit(
-                (&raw const record).cast(),
-                size_of::<Exit>() as u64,
-                false,
-                Counter::ProcessSubmitted,
-                Counter::ProcessLost,
-            );
-        }
+        emit::submit_process(&record);
         0
     }) as u32
 }

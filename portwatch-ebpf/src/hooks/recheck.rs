@@ -2,17 +2,16 @@
 //!
 //! It is one over BPF maps, of which there are few: all its work is done at the first.
 
-use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_seq_write};
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use portwatch_common::{
     event::time_wait::{Recheck, Rechecked},
     maps::RECHECKS,
 };
 
 use crate::{
-    hooks::holders::Meta,
-    kernel::{read::read, sock},
-    records::time_wait,
-    state::{globals::offset, maps::RECHECK},
+    hooks::iterators::{self, Meta},
+    kernel::{ehash, read::read, sock},
+    state::{globals::offset, queries},
 };
 
 /// `struct bpf_iter__bpf_map` of `kernel/bpf/map_iter.c`; every member takes eight bytes.
@@ -33,28 +32,22 @@ pub extern "C" fn recheck(ctx: *mut BpfMap) -> i32 {
         return 0;
     }
     for index in 0..RECHECKS as u32 {
-        let Some(asked) = RECHECK.get(index) else {
+        let Some(asked) = queries::recheck(index) else {
             return 0;
         };
         if asked.tw == 0 {
             return 0;
         }
         let Some(row) = look(asked) else { continue };
-        // SAFETY: the iterator's own file, and a whole row: all of them fit into its buffer.
-        let _ = unsafe {
-            bpf_seq_write(
-                seq.cast(),
-                (&raw const row).cast_mut().cast(),
-                size_of::<Rechecked>() as u32,
-            )
-        };
+        // SAFETY: the context's file and a whole row: all of them fit into its buffer.
+        unsafe { iterators::write(seq, &raw const row) };
     }
     0
 }
 
 #[inline(always)]
 fn look(asked: &Recheck) -> Option<Rechecked> {
-    let hashed = time_wait::is_hashed(asked.net, asked.hash, asked.tw)?;
+    let hashed = ehash::is_hashed(asked.net, asked.hash, asked.tw)?;
     let tw = asked.tw;
     // The place may be another one's by now.
     let port: u16 = read(tw, offset!(skc_num));

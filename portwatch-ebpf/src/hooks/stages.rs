@@ -1,23 +1,20 @@
 //! How far a `bind()` gets, and the binds that no system call leads to.
 
-use aya_ebpf::{
-    helpers::{bpf_get_current_pid_tgid, generated::bpf_probe_read_kernel},
-    macros::fexit,
-    programs::FExitContext,
-};
-use portwatch_common::event::attempt::{SOCKADDR_LEN, flag, op, stage};
+use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::fexit, programs::FExitContext};
+use portwatch_common::event::attempt::{flag, op, stage};
 
 use crate::{
     kernel::{
+        caller,
         preempt::undisturbed,
         read::{launder, read},
         task,
     },
-    records::attempt,
+    records::attempt::{self, begin},
     state::{
         calls::{self, Call},
         globals::offset,
-        maps::Context,
+        work::Context,
     },
 };
 
@@ -99,7 +96,7 @@ fn address_ended(ctx: &FExitContext, context: Context) -> i32 {
         return 0;
     }
     let sk = launder(ctx, 0);
-    let who = caller(sk, ctx.arg::<u64>(3) as u32);
+    let who = binder(sk, ctx.arg::<u64>(3) as u32);
     if who != 0 {
         begin_alone(
             context as u32,
@@ -116,11 +113,11 @@ fn address_ended(ctx: &FExitContext, context: Context) -> i32 {
 /// Who binds without a system call that is traced: the kernel for itself, or a 32-bit program. 0 for neither: the table of
 /// calls was full, and the call's own return tells of it.
 #[inline(always)]
-fn caller(sk: u64, flags: u32) -> u32 {
+fn binder(sk: u64, flags: u32) -> u32 {
     let socket: u64 = read(sk, offset!(sk_socket));
     if flags & BIND_FROM_BPF != 0 || read::<u64>(socket, offset!(socket_file)) == 0 {
         flag::KERNEL
-    } else if task::is_compat(task::current()) {
+    } else if caller::is_compat(task::current()) {
         flag::COMPAT
     } else {
         0
@@ -134,26 +131,11 @@ pub extern "C" fn begin_alone(context: u32, uaddr: u64, len: u32, who: u32, resu
     let mut call = Call::new(op::BIND, -1);
     call.addrlen = len;
     call.flags = who;
-    if !read_kernel_address(&mut call, uaddr) {
+    if !call.read_kernel_address(uaddr) {
         call.flags |= flag::ADDRESS_UNREAD;
     }
     call.stages.reached = stage::ADDRESS;
     call.stages.address = result as i32;
-    attempt::begin(Context::of(context), &call, result);
+    begin::begin(Context::of(context), &call, result);
     0
-}
-
-/// Reads an address that is in the kernel already.
-#[inline(always)]
-pub fn read_kernel_address(call: &mut Call, address: u64) -> bool {
-    // Masked for the verifier, as in `Call::read_address`.
-    let len = call.addrlen & (2 * SOCKADDR_LEN as u32 - 1);
-    if len == 0 || len > SOCKADDR_LEN as u32 {
-        return false;
-    }
-    // SAFETY: `len` is at most the size of the buffer; the helper cannot fault.
-    let failed = unsafe {
-        bpf_probe_read_kernel(call.sockaddr.as_mut_ptr().cast(), len, address as *const _)
-    };
-    failed == 0
 }

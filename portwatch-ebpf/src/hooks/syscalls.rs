@@ -17,12 +17,15 @@ use portwatch_common::{
 
 use crate::{
     hooks::debug_log::debug_log,
-    kernel::{preempt::undisturbed, read::read, sock},
-    records::attempt::{self, IGNORED_LISTEN, NOT_OF_INTEREST, begin_returned},
+    kernel::{descriptor, preempt::undisturbed, read::read},
+    records::attempt::{
+        self,
+        begin::{NOT_OF_INTEREST, begin_returned},
+    },
     state::{
-        calls::{self, Call},
+        calls::{self, Call, IGNORED_LISTEN},
         globals::offset,
-        maps::Context,
+        work::Context,
     },
 };
 
@@ -69,7 +72,7 @@ fn listen_begins(ctx: &TracePointContext) -> i32 {
     let mut call = Call::new(op::LISTEN, fd);
     call.backlog = argument(ctx, ARG1) as i32;
     // Without a port the kernel picks one (`inet_autobind`); afterwards that cannot be told any more.
-    let sk = sock::from_fd(fd).sk;
+    let sk = descriptor::from_fd(fd).sk;
     let family: u16 = read(sk, offset!(skc_family));
     if family == AF_INET || family == AF_INET6 {
         if read::<u16>(sk, offset!(skc_num)) == 0 {
@@ -102,7 +105,7 @@ fn is_remembered(ctx: &TracePointContext, op: u32) -> bool {
     };
     // SAFETY: a valid map value, which only this thread's own calls write.
     let call = unsafe { &*call };
-    attempt::is_of(call.op, op)
+    calls::is_of(call.op, op)
         && call.fd == argument(ctx, ARG0) as i32
         && (op != op::BIND || call.user_address == argument(ctx, ARG1))
 }
@@ -112,7 +115,7 @@ fn is_remembered(ctx: &TracePointContext, op: u32) -> bool {
 fn is_untold(op: u32) -> bool {
     // SAFETY: as above.
     calls::current(bpf_get_current_pid_tgid())
-        .is_some_and(|call| attempt::is_of(unsafe { (*call).op }, op))
+        .is_some_and(|call| calls::is_of(unsafe { (*call).op }, op))
 }
 
 /// The four programs. Copies leave what has been seen to by those before them.

@@ -12,11 +12,12 @@ use crate::{
         read::{launder, read},
         sock,
     },
-    records::{port::is_watched, time_wait::send_time_wait},
+    records::time_wait::send_time_wait,
     state::{
         globals::{has, offset},
-        maps::REUSE,
         owners,
+        ports::is_watched,
+        reuse,
     },
 };
 
@@ -78,15 +79,8 @@ pub fn twsk_kill(ctx: FEntryContext) -> i32 {
 
 #[inline(always)]
 fn reason_of(tw: u64) -> u32 {
-    if let Some(reuse) = REUSE.get_ptr_mut(0) {
-        // SAFETY: a valid per-CPU value. From the mark to the end of a mini-socket the kernel keeps to one CPU, with
-        // softirqs off or in one.
-        unsafe {
-            if (*reuse).tw == tw {
-                (*reuse).tw = 0;
-                return (*reuse).reason as u32;
-            }
-        }
+    if let Some(reason) = reuse::take(tw) {
+        return reason;
     }
     if sock::expires_in_jiffies(tw) <= 0 {
         reason::EXPIRED
@@ -95,23 +89,12 @@ fn reason_of(tw: u64) -> u32 {
     }
 }
 
-#[inline(always)]
-fn mark(tw: u64, reason: u32) {
-    if let Some(reuse) = REUSE.get_ptr_mut(0) {
-        // SAFETY: as above.
-        unsafe {
-            (*reuse).tw = tw;
-            (*reuse).reason = u64::from(reason);
-        }
-    }
-}
-
 /// `int tcp_twsk_unique(struct sock *sk, struct sock *sktw, void *twp)`: 1 if `connect()` takes its place.
 #[fexit(function = "tcp_twsk_unique")]
 pub fn twsk_unique(ctx: FExitContext) -> i32 {
     undisturbed(|| {
         if ctx.arg::<u64>(3) as i32 == 1 {
-            mark(launder(&ctx, 1), reason::REUSED_BY_CONNECT);
+            reuse::mark(launder(&ctx, 1), reason::REUSED_BY_CONNECT);
         }
         0
     })
@@ -122,7 +105,7 @@ pub fn twsk_unique(ctx: FExitContext) -> i32 {
 #[fentry(function = "tcp_timewait_state_process")]
 pub fn timewait_segment(_ctx: FEntryContext) -> i32 {
     undisturbed(|| {
-        mark(0, reason::UNKNOWN);
+        reuse::mark(0, reason::UNKNOWN);
         0
     })
 }
@@ -137,7 +120,7 @@ pub fn timewait_answer(ctx: FExitContext) -> i32 {
         // The result comes behind the arguments, of which there are more on newer kernels.
         let answer = launder(&ctx, offset!(fn_timewait_state_process)) as u32;
         if answer == TCP_TW_SYN {
-            mark(launder(&ctx, 0), reason::REUSED_BY_SYN);
+            reuse::mark(launder(&ctx, 0), reason::REUSED_BY_SYN);
         }
         0
     })

@@ -2,18 +2,17 @@
 //!
 //! A call under way keeps the file that it was made on, whatever becomes of the descriptor.
 
-use aya_ebpf::helpers::generated::bpf_seq_write;
 use portwatch_common::{
     event::keeper::{Waiter, how},
     maps::query,
 };
 
 use crate::{
-    hooks::holders::Meta,
+    hooks::iterators::{self, Meta},
     kernel::{read::read, task},
     state::{
         globals::{has, offset},
-        maps::QUERY,
+        queries,
     },
 };
 
@@ -39,8 +38,8 @@ pub extern "C" fn waiters(ctx: *mut Task) -> i32 {
     if thread == 0 || !has!(sk_wq) || !has!(socket_wq_head) || !has!(waiter_entry) {
         return 0;
     }
-    let sk = QUERY.get(query::SK as u32).copied().unwrap_or_default();
-    let wanted = QUERY.get(query::INODE as u32).copied().unwrap_or_default();
+    let sk = queries::asked(query::SK);
+    let wanted = queries::asked(query::INODE);
     let socket: u64 = read(sk, offset!(sk_socket));
     let file: u64 = read(socket, offset!(socket_file));
     // The place may be another socket's by now.
@@ -60,7 +59,7 @@ pub extern "C" fn waiters(ctx: *mut Task) -> i32 {
         let how = relation(private, thread, file);
         if how != 0 {
             let leader = task::leader(thread);
-            let mut row = Waiter {
+            let row = Waiter {
                 start_boot_ns: task::start_boot_ns(leader),
                 tgid: read(thread, offset!(task_tgid)),
                 tid: read(thread, offset!(task_pid)),
@@ -68,14 +67,8 @@ pub extern "C" fn waiters(ctx: *mut Task) -> i32 {
                 reserved: 0,
                 comm: task::comm(leader),
             };
-            // SAFETY: the iterator's own file, and a whole row.
-            let _ = unsafe {
-                bpf_seq_write(
-                    seq.cast(),
-                    (&raw mut row).cast(),
-                    size_of::<Waiter>() as u32,
-                )
-            };
+            // SAFETY: the context's file and a whole row.
+            unsafe { iterators::write(seq, &raw const row) };
             return 0;
         }
         entry = read(entry, 0);

@@ -21,8 +21,8 @@ use crate::{
     },
     state::{
         globals::{has, offset},
-        index,
-        maps::{Context, EXACT, WORK, Work},
+        index, refusals,
+        work::{Context, Cursor, Work},
     },
 };
 
@@ -32,44 +32,6 @@ const BUDGET: u32 = 400;
 const CHAIN: u32 = 64;
 /// How long before its end a call without an entry can have been refused.
 const JUST_NOW_NS: u64 = 1_000_000_000;
-
-/// Where a walk is.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Cursor {
-    /// Next socket of the list at hand: its list node.
-    node: u64,
-    /// Next per-address bucket: its list node (since 6.8).
-    tb2: u64,
-    /// First per-address bucket, for the second pass.
-    tb2_first: u64,
-    /// Offset of the list node in a socket.
-    link: u32,
-    /// 1: only the first socket of each per-address bucket; 2: all others.
-    pass: u32,
-    /// The next socket is the first of its bucket.
-    at_head: u32,
-    /// Every socket of the bucket got its port from `connect()`.
-    pub connect_only: u32,
-    /// The socket of the attempt, which is not in its own way.
-    pub binder: u64,
-    /// Its namespace.
-    pub net: u64,
-    /// The port.
-    pub port: u32,
-    /// UDP's rule applies.
-    pub udp: u32,
-    /// Kept candidates that can conflict and are not `TIME_WAIT`.
-    pub live: u32,
-    /// Kept `TIME_WAIT`s that can conflict.
-    pub time_wait: u32,
-    /// Kept candidates that cannot conflict.
-    pub harmless: u32,
-    /// Place of the last kept candidate that can conflict and is not `TIME_WAIT`.
-    pub last_live: u32,
-    /// Place of the kept `TIME_WAIT` that ends last among those beyond the quota.
-    pub last_time_wait: u32,
-}
 
 /// Walks the table for the attempt in the work area. `udp` selects the table.
 ///
@@ -237,7 +199,7 @@ fn udp_slot(cursor: &mut Cursor, walk: &mut Walk) -> bool {
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn step(context: u32) -> u32 {
-    let Some(work) = WORK.get_ptr_mut(Context::masked(context)) else {
+    let Some(work) = Work::of(context) else {
         return 0;
     };
     // SAFETY: a valid per-CPU value, which no program of another context touches.
@@ -287,10 +249,10 @@ fn next_bucket(cursor: &mut Cursor) -> u32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn exact(context: u32) -> u32 {
     let thread = bpf_get_current_pid_tgid();
-    let Some(exact) = EXACT.get_ptr(&thread) else {
+    let Some(exact) = refusals::of(thread) else {
         return 0;
     };
-    let Some(work) = WORK.get_ptr_mut(Context::masked(context)) else {
+    let Some(work) = Work::of(context) else {
         return 0;
     };
     // SAFETY: valid values, which nobody else writes now: the one is this thread's, the other this context's.
@@ -316,8 +278,7 @@ pub extern "C" fn exact(context: u32) -> u32 {
         }
         work.conflict.walk.candidates_len = 1;
     }
-    // Of a key that exists, removal cannot fail.
-    let _ = EXACT.remove(&thread);
+    refusals::remove(thread);
     0
 }
 
@@ -325,7 +286,7 @@ pub extern "C" fn exact(context: u32) -> u32 {
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn recall(context: u32) -> u32 {
-    let Some(work) = WORK.get_ptr_mut(Context::masked(context)) else {
+    let Some(work) = Work::of(context) else {
         return 0;
     };
     // SAFETY: as in `step`.
@@ -347,7 +308,7 @@ pub extern "C" fn recall(context: u32) -> u32 {
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn indexed(context: u32, way: u32) -> u32 {
-    let Some(work) = WORK.get_ptr_mut(Context::masked(context)) else {
+    let Some(work) = Work::of(context) else {
         return 0;
     };
     // SAFETY: as in `step`.

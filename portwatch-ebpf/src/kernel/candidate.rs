@@ -14,7 +14,7 @@ use portwatch_common::{
 
 use crate::{
     kernel::sock::{self, Common},
-    state::{maps::Work, owners},
+    state::{owners, work::Work},
 };
 
 /// Quota of sockets that can conflict and are not `TIME_WAIT`.

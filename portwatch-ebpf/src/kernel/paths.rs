@@ -10,7 +10,7 @@ use crate::{
     kernel::read::read,
     state::{
         globals::offset,
-        maps::{Context, PROCESS_WORK, ProcessWork},
+        work::{Context, PathCursor, ProcessWork},
     },
 };
 
@@ -18,20 +18,6 @@ use crate::{
 const NAME_LEN: usize = 128;
 /// How many names and mounts a path can have.
 const DEPTH: u32 = 32;
-
-/// A path being written.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Cursor {
-    /// The next `dentry` or `kernfs_node`.
-    node: u64,
-    /// The mount of a `dentry`.
-    mnt: u64,
-    /// Bytes written.
-    len: u32,
-    /// The path is whole.
-    whole: u32,
-}
 
 /// A step's answer: go on, or the path ends here.
 const GO_ON: u32 = 1;
@@ -46,7 +32,7 @@ const END: u32 = 0;
 pub unsafe fn kernfs(context: Context, work: *mut ProcessWork, node: u64) -> (u32, bool) {
     // SAFETY: the caller's promise.
     unsafe {
-        (*work).cursor = Cursor {
+        (*work).cursor = PathCursor {
             node,
             mnt: 0,
             len: 0,
@@ -75,7 +61,7 @@ pub unsafe fn file(context: Context, work: *mut ProcessWork, file: u64) -> (u32,
     let mnt = read(file, offset!(file_mnt));
     // SAFETY: the caller's promise.
     unsafe {
-        (*work).cursor = Cursor {
+        (*work).cursor = PathCursor {
             node,
             mnt,
             len: 0,
@@ -96,7 +82,7 @@ pub unsafe fn file(context: Context, work: *mut ProcessWork, file: u64) -> (u32,
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn kernfs_step(context: u32) -> u32 {
-    let Some(work) = PROCESS_WORK.get_ptr_mut(Context::masked(context)) else {
+    let Some(work) = ProcessWork::of(context) else {
         return END;
     };
     // SAFETY: a valid per-CPU value, which no program of another context touches.
@@ -115,7 +101,7 @@ pub extern "C" fn kernfs_step(context: u32) -> u32 {
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn file_step(context: u32) -> u32 {
-    let Some(work) = PROCESS_WORK.get_ptr_mut(Context::masked(context)) else {
+    let Some(work) = ProcessWork::of(context) else {
         return END;
     };
     // SAFETY: as in `kernfs_step`.
@@ -144,7 +130,7 @@ pub extern "C" fn file_step(context: u32) -> u32 {
 
 /// Adds the string at `name`. Ends the path, which is not whole then, when there is no room or nothing to add.
 #[inline(always)]
-fn push(cursor: &mut Cursor, buffer: *mut u8, name: u64) -> u32 {
+fn push(cursor: &mut PathCursor, buffer: *mut u8, name: u64) -> u32 {
     let len = cursor.len as usize;
     if len > PATH_LEN - NAME_LEN {
         return END;

@@ -2,20 +2,15 @@
 
 use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_probe_read_kernel};
 use portwatch_common::{
-    endpoint::{AF_INET, AF_INET6, AF_UNIX, Endpoint},
+    endpoint::{AF_INET, AF_INET6, Endpoint},
     event::socket::{Socket, flag, state},
+    offsets::SOCK_COMMON_LEN,
 };
 
 use crate::{
-    kernel::{
-        read::{Word, bits, extract, read},
-        task,
-    },
+    kernel::read::{Word, bits, extract, read},
     state::globals::{config, has, offset},
 };
-
-/// Bytes of `struct sock_common` that are read at once; the loader refuses a kernel whose members lie beyond.
-pub const COMMON_LEN: usize = 136;
 
 /// `sk_protocol`, of `include/uapi/linux/in.h`.
 pub const IPPROTO_TCP: u16 = 6;
@@ -41,18 +36,18 @@ impl Common {
     ///
     /// # Safety
     ///
-    /// `buffer` points at [`COMMON_LEN`] writable bytes of a map value.
+    /// `buffer` points at [`SOCK_COMMON_LEN`] writable bytes of a map value.
     #[inline(always)]
     pub unsafe fn copy(sk: u64, buffer: *mut u8) -> Option<Self> {
         // SAFETY: the caller's promise; the helper cannot fault on `sk`.
         let failed =
-            unsafe { bpf_probe_read_kernel(buffer.cast(), COMMON_LEN as u32, sk as *const _) };
+            unsafe { bpf_probe_read_kernel(buffer.cast(), SOCK_COMMON_LEN as u32, sk as *const _) };
         (failed == 0).then_some(Self { bytes: buffer })
     }
 
     #[inline(always)]
     fn at<T: Copy>(self, offset: u32) -> T {
-        // SAFETY: the loader has checked that every member of `sock_common` lies within `COMMON_LEN`.
+        // SAFETY: the loader has checked that every member of `sock_common` lies within `SOCK_COMMON_LEN`.
         unsafe { self.bytes.add(offset as usize).cast::<T>().read_unaligned() }
     }
 
@@ -305,60 +300,22 @@ fn full(sk: u64, known: Known, out: &mut Socket) {
     }
 }
 
-/// A socket behind a file: the `struct socket` and the `struct sock`.
-#[derive(Clone, Copy)]
-pub struct Found {
-    pub socket: u64,
-    pub sk: u64,
-}
-
-impl Found {
-    const NOTHING: Self = Self { socket: 0, sk: 0 };
-}
-
-/// The socket behind a descriptor of the current task; zeros if there is none.
+/// The local port of a socket that may have given it back already.
 #[inline(always)]
-pub fn from_fd(fd: i32) -> Found {
-    let table = task::Pointer::current()
-        .follow(offset!(task_files))
-        .follow(offset!(files_fdt));
-    if fd < 0 || fd as u32 >= table.read::<u32>(offset!(fdt_max)) {
-        return Found::NOTHING;
+pub fn last_port(sk: u64) -> u16 {
+    match read::<u16>(sk, offset!(skc_num)) {
+        // `inet_put_port()` clears the one and not the other.
+        0 => u16::from_be(read(sk, offset!(inet_sport))),
+        port => port,
     }
-    // Its type is lost here: the verifier does not follow a pointer to pointers.
-    let array: u64 = table.read(offset!(fdt_fd));
-    if array == 0 {
-        return Found::NOTHING;
-    }
-    from_file(read(array + u64::from(fd as u32) * 8, 0))
 }
 
-/// The socket behind a file; zeros if the file is none.
-///
-/// `socket->file == file` and `sk->sk_socket == socket` tell a socket's file from any other.
+/// True if a socket is bound to a port without a connection.
 #[inline(always)]
-pub fn from_file(file: u64) -> Found {
-    let socket: u64 = read(file, offset!(file_private_data));
-    if socket == 0 {
-        return Found::NOTHING;
+pub fn is_bound_alone(sk: u64, port: u16) -> bool {
+    if sk == 0 {
+        return false;
     }
-    // Side by side on every kernel seen: one read for both.
-    let [its_file, sk] = if offset!(socket_sk) == offset!(socket_file) + 8 {
-        read(socket, offset!(socket_file))
-    } else {
-        [
-            read(socket, offset!(socket_file)),
-            read(socket, offset!(socket_sk)),
-        ]
-    };
-    if its_file != file || read::<u64>(sk, offset!(sk_socket)) != socket {
-        return Found::NOTHING;
-    }
-    Found { socket, sk }
-}
-
-/// True for the unix family.
-#[inline(always)]
-pub fn is_unix(socket: &Socket) -> bool {
-    socket.local.family == AF_UNIX
+    let now: u8 = read(sk, offset!(skc_state));
+    read::<u16>(sk, offset!(skc_num)) == port && (now == state::LISTEN || now == state::CLOSE)
 }

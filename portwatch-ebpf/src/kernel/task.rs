@@ -2,7 +2,7 @@
 
 use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
-    generated::{bpf_get_current_task, bpf_get_current_task_btf, bpf_task_pt_regs},
+    generated::{bpf_get_current_task, bpf_get_current_task_btf},
 };
 use portwatch_common::event::process::Task;
 
@@ -110,40 +110,6 @@ pub fn tgid() -> u32 {
     (bpf_get_current_pid_tgid() >> 32) as u32
 }
 
-/// `TS_COMPAT` of `arch/x86/include/asm/thread_info.h`.
-const TS_COMPAT: u32 = 2;
-
-/// True if a task is in a 32-bit system call.
-#[inline(always)]
-pub fn is_compat(task: u64) -> bool {
-    has!(task_status) && read::<u32>(task, offset!(task_status)) & TS_COMPAT != 0
-}
-
-/// Where the registers of the current thread are that its system call was made with; 0 where a program may not ask
-/// (before 5.15).
-#[inline(always)]
-pub fn user_registers() -> u64 {
-    if !has!(helper_task_pt_regs) {
-        return 0;
-    }
-    // SAFETY: the helpers have no conditions.
-    unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) as u64 }
-}
-
-/// The second and third argument of a system call, from its registers.
-#[inline(always)]
-pub fn arguments(registers: u64) -> (u64, u64) {
-    if has!(regs_arg1) {
-        (
-            read(registers, offset!(regs_arg1)),
-            read(registers, offset!(regs_arg2)),
-        )
-    } else {
-        let first = offset!(regs_arg0);
-        (read(registers, first + 8), read(registers, first + 16))
-    }
-}
-
 /// Leader thread of a task's process: what does not differ between threads is read there.
 #[inline(always)]
 pub fn leader(task: u64) -> u64 {
@@ -154,6 +120,12 @@ pub fn leader(task: u64) -> u64 {
 #[inline(always)]
 pub fn start_boot_ns(leader: u64) -> u64 {
     read(leader, offset!(task_start_boottime))
+}
+
+/// True for a kernel thread.
+#[inline(always)]
+pub fn is_kernel_thread(thread: u64) -> bool {
+    read::<u32>(thread, offset!(task_flags)) & PF_KTHREAD != 0
 }
 
 /// Name of a thread.

@@ -1,14 +1,10 @@
 //! The record of an attempt, put together when its call has returned.
 
-use aya_ebpf::helpers::{
-    bpf_get_current_pid_tgid,
-    generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
-};
 use portwatch_common::{
     counters::Counter,
     endpoint::{AF_INET, AF_INET6, AF_UNSPEC, Endpoint},
     event::{
-        Header, Kind,
+        Kind,
         attempt::{Attempt, CANDIDATES, Candidate, Conflict, Netns, flag, op},
         owner::{Owner, role},
         port::{action, how},
@@ -26,127 +22,28 @@ use crate::{
     },
     records::{emit, filter, port, process},
     state::{
-        calls::{self, Call},
+        counters::count,
         globals::{config, has, offset},
         index,
-        maps::{CALLS, Context, WORK, Work},
         owners::{self, By},
+        ports,
+        work::{Context, Work},
     },
 };
 
-/// Marks a `listen()` of a family that has neither ports nor paths.
-pub const IGNORED_LISTEN: u32 = u32::MAX;
+pub mod begin;
 
 const EADDRINUSE: u32 = 98;
-
-/// No socket has this address.
-pub const NOT_OF_INTEREST: u64 = u64::MAX;
-
-/// Begins the record of a call that has returned, and gives its socket. A function of its own: up to 6.12 those that call
-/// each other share 512 bytes of stack.
-#[inline(never)]
-#[unsafe(no_mangle)]
-pub extern "C" fn begin_returned(op: u32, result: i64) -> u64 {
-    let thread = bpf_get_current_pid_tgid();
-    // An entry of the other kind is left from a call whose return was not traced.
-    // SAFETY: a valid map value, which only this thread's own calls write.
-    let call = calls::current(thread).filter(|call| unsafe { is_of((**call).op, op) });
-    let Some(call) = call else {
-        return find(begin_unseen(op, result));
-    };
-    // SAFETY: as above.
-    let call = unsafe { &mut *call };
-    // Where programs can be preempted and so be skipped, an entry may be left from an earlier call.
-    if config!(keeps_cpu) != 0 && !call.is_registers() {
-        return find(begin_unseen(op, result));
-    }
-    let sk = begin_seen(call, result);
-    // Of a key that exists, removal cannot fail.
-    let _ = CALLS.remove(&thread);
-    sk
-}
-
-/// True if a call that was remembered as `remembered` can be one that returns as `returns` (bind or listen).
-#[inline(always)]
-pub const fn is_of(remembered: u32, returns: u32) -> bool {
-    match remembered {
-        op::BIND | 0 => returns == op::BIND,
-        op::LISTEN | op::AUTOBIND | IGNORED_LISTEN => returns == op::LISTEN,
-        _ => false,
-    }
-}
-
-/// Begins the record of a call whose entry was seen.
-#[inline(always)]
-fn begin_seen(call: &mut Call, result: i64) -> u64 {
-    if call.op == 0 || call.op == IGNORED_LISTEN {
-        return NOT_OF_INTEREST;
-    }
-    if call.flags & flag::ADDRESS_UNREAD != 0 && call.read_address() {
-        call.flags = flag::ADDRESS_READ_LATE;
-    }
-    // On return the address of a call may turn out to be of another family.
-    if call.op == op::BIND && call.flags & flag::ADDRESS_UNREAD == 0 && !call.is_of_interest() {
-        return NOT_OF_INTEREST;
-    }
-    begin(Context::Tracepoint, call, result);
-    find(call.fd)
-}
-
-/// The socket behind the descriptor of the call that returns.
-#[inline(always)]
-fn find(fd: i32) -> u64 {
-    let found = sock::from_fd(fd);
-    if let Some(work) = WORK.get_ptr_mut(Context::Tracepoint as u32) {
-        // SAFETY: a valid per-CPU value, which no program of another context touches.
-        unsafe { (*work).socket = found.socket };
-    }
-    found.sk
-}
-
-/// Begins the record of a call that was refused before it began (seccomp), or begun before its entry was traced, and
-/// gives its descriptor. A function of its own, because its call lies on the stack.
-#[inline(never)]
-#[unsafe(no_mangle)]
-pub extern "C" fn begin_unseen(op: u32, result: i64) -> i32 {
-    let mut call = Call::new(op, -1);
-    call.read_registers();
-    begin(Context::Tracepoint, &call, result);
-    call.fd
-}
-
-/// Begins the record of an attempt in the work area, with what is known of the call.
-#[inline(always)]
-pub fn begin(context: Context, call: &Call, result: i64) {
-    let Some(work) = WORK.get_ptr_mut(context as u32) else {
-        return;
-    };
-    // SAFETY: a valid per-CPU value, which no program of another context touches.
-    let work = unsafe { &mut *work };
-    work.socket = 0;
-    let attempt = &mut work.conflict.attempt;
-    attempt.op = call.op;
-    attempt.errno = if result < 0 { (-result) as u32 } else { 0 };
-    attempt.fd = call.fd;
-    attempt.addrlen = call.addrlen;
-    attempt.backlog = call.backlog;
-    attempt.flags = call.flags;
-    attempt.stages = call.stages;
-    attempt.enter_ns = call.enter_ns;
-    // SAFETY: the helper has no conditions.
-    attempt.returned_ns = unsafe { bpf_ktime_get_boot_ns() };
-    attempt.sockaddr = call.sockaddr;
-}
 
 /// Completes the record that was begun, and sends it.
 ///
 /// Its parts are functions of their own that do not call each other: up to 6.12 those that do share 512 bytes of stack.
 #[inline(always)]
 pub fn complete(context: Context, sk: u64) {
-    let Some(work) = WORK.get_ptr_mut(context as u32) else {
+    let Some(work) = Work::of(context as u32) else {
         return;
     };
-    emit::count(Counter::Seen);
+    count(Counter::Seen);
     let what = compose(context as u32, sk);
     // SAFETY: a valid per-CPU value, which no program of another context touches.
     let start_boot_ns = unsafe { (*work).conflict.attempt.task.start_boot_ns };
@@ -167,7 +64,7 @@ const TAKEN: u32 = 1 << 1;
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn compose(context: u32, sk: u64) -> u32 {
-    let Some(work) = WORK.get_ptr_mut(Context::masked(context)) else {
+    let Some(work) = Work::of(context) else {
         return 0;
     };
     // SAFETY: a valid per-CPU value, which no program of another context touches.
@@ -206,10 +103,10 @@ pub extern "C" fn compose(context: u32, sk: u64) -> u32 {
         } else {
             bit::FAILED
         };
-        port::mark(attempt.requested.port, bits);
+        ports::mark(attempt.requested.port, bits);
     }
     if untold || !filter::wanted(attempt) {
-        emit::count(Counter::Filtered);
+        count(Counter::Filtered);
         return what;
     }
     namespace(sk, work.net, attempt);
@@ -227,7 +124,9 @@ fn remember(attempt: &Attempt) -> u32 {
     let since_ns = attempt.enter_ns;
     let listens = attempt.op != op::BIND;
     if is_tcp(socket) {
-        index::insert(socket, if listens { since_ns } else { 0 });
+        index::insert(socket, if listens { since_ns } else { 0 }, |sk| {
+            !sock::is_bound_alone(sk, socket.local.port)
+        });
     }
     // A listener that was bound before is as old as its bind, whoever called listen().
     if attempt.op == op::LISTEN {
@@ -251,7 +150,7 @@ fn remember(attempt: &Attempt) -> u32 {
         owner.key = socket.cookie;
         owners::set(By::Cookie, &mut owner);
     }
-    if port::is_watched(socket.local.port) {
+    if ports::is_watched(socket.local.port) {
         TAKEN
     } else {
         0
@@ -376,12 +275,7 @@ fn send(context: Context, work: *mut Work, sk: u64) {
     }
     // SAFETY: as above; `len` is at most the size of `Conflict`, and its fields up to there have been written.
     unsafe {
-        (*work).conflict.attempt.header = Header {
-            boot_ns: bpf_ktime_get_boot_ns(),
-            kind: kind as u16,
-            len: len as u16,
-            cpu: bpf_get_smp_processor_id(),
-        };
+        (*work).conflict.attempt.header = emit::header(kind, len);
         emit::submit(
             (&raw const (*work).conflict).cast(),
             len as u64,

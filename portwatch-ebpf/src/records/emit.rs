@@ -1,29 +1,32 @@
-//! The only place that takes ring space, and the only one that counts.
-
-use core::arch::asm;
+//! The only place that takes ring space, and that counts what has no room.
 
 use aya_ebpf::{
     bindings::{
         BPF_RB_AVAIL_DATA, BPF_RB_CONS_POS, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RB_PROD_POS,
     },
-    helpers::generated::{bpf_get_smp_processor_id, bpf_ringbuf_output},
+    helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_ringbuf_output},
     maps::ring_buf::RingBufEntry,
 };
-use portwatch_common::counters::{Counter, STRIDE};
+use portwatch_common::{
+    counters::Counter,
+    event::{Header, Kind},
+};
 
-use crate::state::maps::{COUNTERS, EVENTS, WOKEN};
+use crate::state::{
+    counters::count,
+    ring::{EVENTS, WOKEN},
+};
 
-/// Adds one to a counter.
+/// The header of a record that is made now.
 #[inline(always)]
-pub fn count(counter: Counter) {
-    // SAFETY: the helper has no conditions.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
-    if let Some(value) = COUNTERS.get_ptr_mut(cpu * STRIDE + counter as u32) {
-        // SAFETY: a valid value, aligned to its size. In one instruction, because a function's program can be preempted;
-        // `core` has no atomic addition for BPF.
-        unsafe {
-            asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) value, in(reg) 1u64, options(nostack));
-        }
+pub fn header(kind: Kind, len: usize) -> Header {
+    Header {
+        // SAFETY: the helpers have no conditions.
+        boot_ns: unsafe { bpf_ktime_get_boot_ns() },
+        kind: kind as u16,
+        len: len as u16,
+        // SAFETY: as above.
+        cpu: unsafe { bpf_get_smp_processor_id() },
     }
 }
 
@@ -113,4 +116,19 @@ pub unsafe fn submit(
     }
     count(if failed == 0 { done } else { lost });
     failed == 0
+}
+
+/// Hands a whole record about a process to user space.
+#[inline(always)]
+pub fn submit_process<T>(record: &T) -> bool {
+    // SAFETY: a reference, so that every byte can be read; records have no padding.
+    unsafe {
+        submit(
+            (&raw const *record).cast(),
+            size_of::<T>() as u64,
+            false,
+            Counter::ProcessSubmitted,
+            Counter::ProcessLost,
+        )
+    }
 }

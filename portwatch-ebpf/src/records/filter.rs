@@ -7,10 +7,12 @@ use portwatch_common::{
 use crate::{
     kernel::{
         read::read,
-        sock::{self, IPPROTO_MPTCP, IPPROTO_TCP, IPPROTO_UDP},
+        sock::{IPPROTO_MPTCP, IPPROTO_TCP, IPPROTO_UDP},
     },
-    records::port,
-    state::globals::{config, offset},
+    state::{
+        globals::{config, offset},
+        ports,
+    },
 };
 
 /// True if an attempt on `sk` is left out because it succeeded, whatever else is known of it. One on a port that was
@@ -19,7 +21,7 @@ use crate::{
 pub fn leaves_out_success(attempt: &Attempt, sk: u64) -> bool {
     config!(failures_only) != 0
         && attempt.errno == 0
-        && !port::has(read(sk, offset!(skc_num)), bit::FAILED)
+        && !ports::has(read(sk, offset!(skc_num)), bit::FAILED)
 }
 
 /// True if no other filter leaves the attempt out.
@@ -55,7 +57,7 @@ fn is_equal(a: &[u8; 16], b: &[u8; 16]) -> bool {
 
 #[inline(always)]
 fn protocol(attempt: &Attempt) -> u32 {
-    if attempt.requested.family == AF_UNIX || sock::is_unix(&attempt.socket) {
+    if attempt.requested.family == AF_UNIX || attempt.socket.local.family == AF_UNIX {
         return proto::UNIX;
     }
     match attempt.socket.protocol {
@@ -68,5 +70,5 @@ fn protocol(attempt: &Attempt) -> u32 {
 
 #[inline(always)]
 fn is_port_wanted(number: u16) -> bool {
-    number != 0 && port::has(number, bit::ASKED)
+    number != 0 && ports::has(number, bit::ASKED)
 }

@@ -1,15 +1,9 @@
 //! Process records: sent once for each image of a process, before its first attempt.
 
-use aya_ebpf::helpers::generated::{
-    bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_probe_read_user,
-};
-use portwatch_common::{
-    counters::Counter,
-    event::{
-        Header, Kind,
-        process::{ARGV_LEN, Process, flag},
-    },
-    maps::PROCESS_SLOTS,
+use aya_ebpf::helpers::generated::bpf_probe_read_user;
+use portwatch_common::event::{
+    Kind,
+    process::{ARGV_LEN, Process, flag},
 };
 
 use crate::{
@@ -17,23 +11,16 @@ use crate::{
     records::emit,
     state::{
         globals::offset,
-        maps::{Context, PROCESS_WORK, PROCESSES},
+        processes,
+        work::{Context, ProcessWork},
     },
 };
 
 /// Sends the current process's record if it has not been sent since its last exec or change of control group.
 #[inline(always)]
 pub fn ensure(context: Context, start_boot_ns: u64) {
-    let tgid = task::tgid();
-    let Some(slot) = PROCESSES.get_ptr(tgid & (PROCESS_SLOTS - 1)) else {
-        return;
-    };
-    let css_set: u64 = task::Pointer::current().read(offset!(task_cgroups));
-    // SAFETY: a valid map value. A torn read sends a record once more than needed, at worst.
-    let known = unsafe {
-        (*slot).tgid == tgid && (*slot).start_boot_ns == start_boot_ns && (*slot).css_set == css_set
-    };
-    if !known {
+    let css_set = task::Pointer::current().read(offset!(task_cgroups));
+    if !processes::is_sent(task::tgid(), start_boot_ns, css_set) {
         send(context as u32, 0);
     }
 }
@@ -42,7 +29,7 @@ pub fn ensure(context: Context, start_boot_ns: u64) {
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn send(context: u32, flags: u32) -> u32 {
-    let Some(work) = PROCESS_WORK.get_ptr_mut(Context::masked(context)) else {
+    let Some(work) = ProcessWork::of(context) else {
         return 0;
     };
     let context = Context::of(context);
@@ -67,33 +54,10 @@ pub extern "C" fn send(context: u32, flags: u32) -> u32 {
     if !cgroup.1 {
         record.flags |= flag::CGROUP_TRUNCATED;
     }
-    record.header = Header {
-        // SAFETY: the helpers have no conditions.
-        boot_ns: unsafe { bpf_ktime_get_boot_ns() },
-        kind: Kind::Process as u16,
-        len: size_of::<Process>() as u16,
-        // SAFETY: as above.
-        cpu: unsafe { bpf_get_smp_processor_id() },
-    };
-    // SAFETY: the record is whole: every field was written, and the arrays have been since the map was created.
-    let sent = unsafe {
-        emit::submit(
-            (&raw const *record).cast(),
-            size_of::<Process>() as u64,
-            false,
-            Counter::ProcessSubmitted,
-            Counter::ProcessLost,
-        )
-    };
-    let tgid = record.task.tgid;
-    if let Some(slot) = PROCESSES.get_ptr_mut(tgid & (PROCESS_SLOTS - 1)) {
-        // SAFETY: a valid map value. What was sent before is not true any more, whether or not this was sent.
-        unsafe {
-            (*slot).start_boot_ns = record.task.start_boot_ns;
-            (*slot).css_set = css_set;
-            (*slot).tgid = if sent { tgid } else { 0 };
-        }
-    }
+    record.header = emit::header(Kind::Process, size_of::<Process>());
+    let sent = emit::submit_process(record);
+    let task = &record.task;
+    processes::set_sent(task.tgid, task.start_boot_ns, css_set, sent);
     0
 }
 

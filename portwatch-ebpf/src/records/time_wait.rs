@@ -1,116 +1,24 @@
-//! `TIME_WAIT` mini-sockets: where the kernel keeps them, and the records of their lives.
+//! The records of the lives of `TIME_WAIT` mini-sockets.
 
-use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns};
-use portwatch_common::event::{Header, Kind, socket::state, time_wait::TimeWait};
+use portwatch_common::{
+    event::{Kind, time_wait::TimeWait},
+    offsets::SOCK_COMMON_LEN,
+};
 
 use crate::{
     kernel::{
-        read::{peek, read},
-        sock::{self, COMMON_LEN, Common},
+        read::read,
+        sock::{self, Common},
     },
     records::{emit, port},
     state::{globals::offset, owners},
 };
 
-/// Connections looked at in one hash chain. A mini-socket that has just begun is the first.
-const CHAIN: u32 = 32;
-
-/// The mini-socket that took the place of a connection: the one with its addresses, ports and namespace. 0 if there is
-/// none.
-///
-/// Of `tcp_time_wait()` by the time when the connection is `TCP_CLOSE`: it enters the table before that leaves it.
-#[inline(always)]
-pub fn of(sk: u64) -> u64 {
-    let tuple = Tuple {
-        hash: read(sk, offset!(skc_hash)),
-        port: port::of(sk),
-        peer: read(sk, offset!(skc_dport)),
-        daddr: read(sk, offset!(skc_daddr)),
-        saddr: read(sk, offset!(skc_rcv_saddr)),
-        net: read(sk, offset!(skc_net)),
-    };
-    let mut node = first(tuple.net, tuple.hash);
-    let mut steps = 0;
-    while steps < CHAIN && !is_end(node) {
-        steps += 1;
-        let found = node - u64::from(offset!(skc_node));
-        if tuple.differs(found) == 0 {
-            return found;
-        }
-        node = peek(node);
-    }
-    0
-}
-
-/// What a mini-socket has in common with its connection. (Of IPv6 addresses the hash is enough, with the rest.)
-struct Tuple {
-    hash: u32,
-    port: u16,
-    peer: u16,
-    daddr: u32,
-    saddr: u32,
-    net: u64,
-}
-
-impl Tuple {
-    /// 0 for a mini-socket of this tuple. One number and no conditions: verifiers look at each combination of these.
-    #[inline(always)]
-    fn differs(&self, tw: u64) -> u64 {
-        u64::from(peek::<u32>(tw + u64::from(offset!(skc_hash))) ^ self.hash)
-            | u64::from(peek::<u16>(tw + u64::from(offset!(skc_num))) ^ self.port)
-            | u64::from(peek::<u16>(tw + u64::from(offset!(skc_dport))) ^ self.peer)
-            | u64::from(peek::<u32>(tw + u64::from(offset!(skc_daddr))) ^ self.daddr)
-            | u64::from(peek::<u32>(tw + u64::from(offset!(skc_rcv_saddr))) ^ self.saddr)
-            | peek::<u64>(tw + u64::from(offset!(skc_net))) ^ self.net
-            | u64::from(peek::<u8>(tw + u64::from(offset!(skc_state))) ^ state::TIME_WAIT)
-    }
-}
-
-/// True if a mini-socket is in the table of connections; `None` if the table cannot be searched.
-#[inline(always)]
-pub fn is_hashed(net: u64, hash: u32, tw: u64) -> Option<bool> {
-    let mut node = first(net, hash);
-    if node == 0 {
-        return None;
-    }
-    let mut steps = 0;
-    while steps < CHAIN {
-        steps += 1;
-        if is_end(node) {
-            return Some(false);
-        }
-        if node - u64::from(offset!(skc_node)) == tw {
-            return Some(true);
-        }
-        node = peek(node);
-    }
-    None
-}
-
-/// The first connection of a hash chain; 0 if there is no table.
-#[inline(always)]
-fn first(net: u64, hash: u32) -> u64 {
-    let hashinfo: u64 = read(net, offset!(net_tcp_hashinfo));
-    let heads: u64 = read(hashinfo, offset!(hashinfo_ehash));
-    let mask: u32 = read(hashinfo, offset!(hashinfo_ehash_mask));
-    if heads == 0 {
-        return 0;
-    }
-    let head = heads + u64::from(hash & mask) * u64::from(offset!(ehash_head_size));
-    read(head, offset!(ehash_chain))
-}
-
-/// A list of this kind ends with an odd number (`hlist_nulls`); one that cannot be read is 0.
-#[inline(always)]
-fn is_end(node: u64) -> bool {
-    node == 0 || node & 1 != 0
-}
-
 /// Sends a record. A function of its own, which the verifier looks at once.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn send_time_wait(tw: u64, action: u32, reason: u32, flags: u32) -> u32 {
-    let mut common = [0; COMMON_LEN];
+    let mut common = [0; SOCK_COMMON_LEN];
     // SAFETY: a buffer of that length, which outlives the copy.
     let Some(common) = (unsafe { Common::copy(tw, common.as_mut_ptr()) }) else {
         return 0;
@@ -122,12 +30,7 @@ pub extern "C" fn send_time_wait(tw: u64, action: u32, reason: u32, flags: u32) 
     let record = entry.as_mut_ptr();
     // SAFETY: the reserved memory is written in full before it is submitted; `fill` and `of` read none of it.
     unsafe {
-        (*record).header = Header {
-            boot_ns: bpf_ktime_get_boot_ns(),
-            kind: Kind::TimeWait as u16,
-            len: size_of::<TimeWait>() as u16,
-            cpu: bpf_get_smp_processor_id(),
-        };
+        (*record).header = emit::header(Kind::TimeWait, size_of::<TimeWait>());
         sock::fill(tw, common, &mut (*record).socket);
         owners::of(&(*record).socket, &mut (*record).owner);
         (*record).net = common.net();

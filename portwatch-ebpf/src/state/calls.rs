@@ -1,23 +1,29 @@
 //! What is remembered of a call between its entry and its return.
 
-use aya_ebpf::helpers::{
-    bpf_get_current_pid_tgid,
-    generated::{bpf_ktime_get_boot_ns, bpf_probe_read_user},
+use aya_ebpf::{
+    helpers::{bpf_get_current_pid_tgid, generated::bpf_ktime_get_boot_ns},
+    macros::map,
+    maps::HashMap,
 };
 use portwatch_common::{
     counters::Counter,
     endpoint::{AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC},
-    event::attempt::{SOCKADDR_LEN, Stages, flag, op},
+    event::attempt::{SOCKADDR_LEN, Stages, op},
+    maps::CALL_ENTRIES,
 };
 
-use crate::{
-    kernel::{read::read, task},
-    records::emit,
-    state::{
-        globals::{has, offset},
-        maps::CALLS,
-    },
-};
+use crate::state::counters::count;
+
+/// Calls that have begun and not ended, by `pid_tgid`. Not LRU: an entry is never dropped silently.
+#[map]
+static CALLS: HashMap<u64, Call> = HashMap::with_max_entries(CALL_ENTRIES, 0);
+
+/// The same for `io_uring` requests, by the request's address.
+#[map]
+static CALLS_URING: HashMap<u64, Call> = HashMap::with_max_entries(CALL_ENTRIES, 0);
+
+/// [`Call::op`] of a `listen()` of a family that has neither ports nor paths.
+pub const IGNORED_LISTEN: u32 = u32::MAX;
 
 /// A call under way.
 #[repr(C)]
@@ -46,6 +52,35 @@ pub fn current(thread: u64) -> Option<*mut Call> {
     CALLS.get_ptr_mut(&thread)
 }
 
+/// Forgets a thread's call.
+#[inline(always)]
+pub fn remove(thread: u64) {
+    // Of a key that exists, removal cannot fail.
+    let _ = CALLS.remove(&thread);
+}
+
+/// The call that a request of `io_uring` makes, if it is traced.
+#[inline(always)]
+pub fn of_request(req: u64) -> Option<*mut Call> {
+    CALLS_URING.get_ptr_mut(&req)
+}
+
+/// Forgets a request's call, if it has one.
+#[inline(always)]
+pub fn remove_request(req: u64) {
+    let _ = CALLS_URING.remove(&req);
+}
+
+/// True if a call that was remembered as `remembered` can be one that returns as `returns` (bind or listen).
+#[inline(always)]
+pub const fn is_of(remembered: u32, returns: u32) -> bool {
+    match remembered {
+        op::BIND | 0 => returns == op::BIND,
+        op::LISTEN | op::AUTOBIND | IGNORED_LISTEN => returns == op::LISTEN,
+        _ => false,
+    }
+}
+
 impl Call {
     /// A call that begins now.
     #[inline(always)]
@@ -65,62 +100,6 @@ impl Call {
         }
     }
 
-    /// Makes it a call of the current thread whose entry was not seen, as far as its registers tell.
-    #[inline(always)]
-    pub fn read_registers(&mut self) {
-        self.enter_ns = 0;
-        self.flags = flag::NO_ENTRY | flag::ADDRESS_UNREAD;
-        let regs = task::user_registers();
-        if regs == 0 {
-            return;
-        }
-        // The kernel leaves them as they were: only where aarch64 keeps the first argument, it puts the result.
-        if has!(regs_arg1) {
-            self.fd = read::<u64>(regs, offset!(regs_arg0)) as i32;
-        }
-        let (second, third) = task::arguments(regs);
-        if self.op == op::LISTEN {
-            self.backlog = second as i32;
-            return;
-        }
-        self.user_address = second;
-        self.addrlen = third as u32;
-        if self.read_address() {
-            self.flags = flag::NO_ENTRY | flag::ADDRESS_READ_LATE;
-        }
-    }
-
-    /// True if this is the call that the current thread's registers tell of.
-    #[inline(always)]
-    pub fn is_registers(&self) -> bool {
-        let regs = task::user_registers();
-        if regs == 0 || !has!(regs_arg1) {
-            return true;
-        }
-        let fd = read::<u64>(regs, offset!(regs_arg0)) as i32;
-        fd == self.fd && (self.op != op::BIND || task::arguments(regs).0 == self.user_address)
-    }
-
-    /// Reads the caller's address. Fails where the page is not in memory: a program may not wait for it.
-    #[inline(always)]
-    pub fn read_address(&mut self) -> bool {
-        // The kernel refuses a length that does not fit. Masked, because the verifier forgets a comparison that the
-        // compiler has moved.
-        let len = self.addrlen & (2 * SOCKADDR_LEN as u32 - 1);
-        if len == 0 || len > SOCKADDR_LEN as u32 {
-            return false;
-        }
-        // SAFETY: `len` is at most the size of the buffer; the helper cannot fault.
-        let failed = unsafe {
-            bpf_probe_read_user(
-                self.sockaddr.as_mut_ptr().cast(),
-                len,
-                self.user_address as *const _,
-            )
-        };
-        failed == 0
-    }
-
     #[inline(always)]
     pub const fn family(&self) -> u16 {
         u16::from_ne_bytes([self.sockaddr[0], self.sockaddr[1]])
@@ -136,7 +115,15 @@ impl Call {
     #[inline(always)]
     pub fn remember(&self) {
         if CALLS.insert(&bpf_get_current_pid_tgid(), self, 0).is_err() {
-            emit::count(Counter::CallsFull);
+            count(Counter::CallsFull);
+        }
+    }
+
+    /// Remembers the call of a request.
+    #[inline(always)]
+    pub fn remember_request(&self, req: u64) {
+        if CALLS_URING.insert(&req, self, 0).is_err() {
+            count(Counter::CallsFull);
         }
     }
 }

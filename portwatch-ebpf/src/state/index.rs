@@ -1,16 +1,17 @@
 //! The index of bound TCP sockets by port. Best effort: whoever reads it looks at each socket anew.
 
+use aya_ebpf::{macros::map, maps::LruHashMap};
 use portwatch_common::{
     counters::Counter,
-    event::socket::{Socket, state},
+    event::socket::Socket,
     maps::{INDEX_WAYS, IndexKey, PortIndex},
 };
 
-use crate::{
-    kernel::read::read,
-    records::emit,
-    state::{globals::offset, maps::PORT_INDEX},
-};
+use crate::state::counters::count;
+
+/// Listening and bound TCP sockets by port, so that a listener is found behind thousands of `TIME_WAIT`s.
+#[map]
+static PORT_INDEX: LruHashMap<IndexKey, PortIndex> = LruHashMap::with_max_entries(16_384, 0);
 
 /// The index entry of a port, for reading.
 #[inline(always)]
@@ -21,9 +22,10 @@ pub fn get(netns: u32, port: u16) -> Option<*const PortIndex> {
     })
 }
 
-/// Remembers a socket that was bound or listens; `listened_ns` is when it began to listen, 0 if it did not.
+/// Remembers a socket that was bound or listens; `listened_ns` is when it began to listen, 0 if it did not. `is_stale` says
+/// whether a socket no longer has the port.
 #[inline(always)]
-pub fn insert(socket: &Socket, listened_ns: u64) {
+pub fn insert(socket: &Socket, listened_ns: u64, is_stale: impl Fn(u64) -> bool) {
     let key = IndexKey {
         netns: socket.netns,
         port: u32::from(socket.local.port),
@@ -35,12 +37,12 @@ pub fn insert(socket: &Socket, listened_ns: u64) {
             entry.listened_ns = listened_ns;
         }
         for way in entry.sk.iter_mut() {
-            if *way == socket.sk || is_stale(*way, socket.local.port) {
+            if *way == socket.sk || is_stale(*way) {
                 *way = socket.sk;
                 return;
             }
         }
-        emit::count(Counter::IndexFull);
+        count(Counter::IndexFull);
         return;
     }
     let mut fresh = PortIndex {
@@ -49,16 +51,6 @@ pub fn insert(socket: &Socket, listened_ns: u64) {
     };
     fresh.sk[0] = socket.sk;
     if PORT_INDEX.insert(&key, &fresh, 0).is_err() {
-        emit::count(Counter::IndexFull);
+        count(Counter::IndexFull);
     }
-}
-
-/// True if the socket is no longer one that is bound to the port without a connection.
-#[inline(always)]
-fn is_stale(sk: u64, port: u16) -> bool {
-    if sk == 0 {
-        return true;
-    }
-    let now: u8 = read(sk, offset!(skc_state));
-    read::<u16>(sk, offset!(skc_num)) != port || (now != state::LISTEN && now != state::CLOSE)
 }

@@ -2,20 +2,22 @@
 
 use core::ptr::{read_volatile, write_volatile};
 
-use aya_ebpf::maps::Array;
+use aya_ebpf::{macros::map, maps::Array};
 use portwatch_common::{
     counters::Counter,
     event::{owner::Owner, socket::Socket},
     maps::{BOUND_OWNER_SLOTS, OWNER_SLOTS},
 };
 
-use crate::{
-    records::emit,
-    state::{
-        globals::has,
-        maps::{BOUND_OWNERS, OWNERS},
-    },
-};
+use crate::state::{counters::count, globals::has};
+
+/// Owners of connections, by the low bits of the cookie.
+#[map]
+static OWNERS: Array<Owner> = Array::with_max_entries(OWNER_SLOTS, 0);
+
+/// Owners of bound sockets, by the low bits of the inode.
+#[map]
+static BOUND_OWNERS: Array<Owner> = Array::with_max_entries(BOUND_OWNER_SLOTS, 0);
 
 /// Which array.
 #[derive(Clone, Copy)]
@@ -140,7 +142,7 @@ pub fn set(by: By, owner: &mut Owner) {
     unsafe {
         let other = read_volatile(&raw const (*slot).key);
         if other != 0 && other != key {
-            emit::count(Counter::OwnerEvicted);
+            count(Counter::OwnerEvicted);
         }
         write_volatile(slot, *owner);
     }

@@ -7,7 +7,7 @@ use portwatch_common::{
     ABI_SYMBOL, ABI_VERSION,
     config::Config,
     counters::STRIDE,
-    offsets::{ABSENT, Offsets},
+    offsets::{ABSENT, Offsets, SOCK_COMMON_LEN},
 };
 use zerocopy::IntoBytes;
 
@@ -22,9 +22,6 @@ pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// Size of the ring buffer, bytes: some 15,000 attempts, or 4,000 refusals with a full walk.
 const RING_BYTES: u32 = 8 * 1024 * 1024;
-
-/// What `sock_common` members must lie within; `COMMON_LEN` of the eBPF side.
-const COMMON_LEN: u32 = 136;
 
 /// What is asked of the object.
 #[derive(Debug, Default)]
@@ -91,7 +88,7 @@ pub fn kernel() -> Result<Kernel, BpfError> {
     ];
     if widest
         .iter()
-        .any(|&at| at != ABSENT && at + 16 > COMMON_LEN + 8)
+        .any(|&at| at != ABSENT && at as usize + 16 > SOCK_COMMON_LEN + 8)
     {
         return Err(BpfError::Btf(
             "struct sock_common is larger than portwatch reads".to_owned(),

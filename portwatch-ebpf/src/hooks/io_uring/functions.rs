@@ -13,16 +13,15 @@ use portwatch_common::{
 };
 
 use crate::{
-    hooks::stages::read_kernel_address,
     kernel::{
         preempt::undisturbed,
         read::{launder, read},
     },
-    records::attempt,
+    records::attempt::{self, begin},
     state::{
         calls::{self, Call},
         globals::offset,
-        maps::{CALLS, Context},
+        work::Context,
     },
 };
 
@@ -36,7 +35,7 @@ pub fn enter_bind_socket(ctx: FEntryContext) -> i32 {
         let mut call = Call::new(op::BIND, -1);
         call.flags = flag::IO_URING;
         call.addrlen = ctx.arg::<u64>(2) as u32;
-        if !read_kernel_address(&mut call, launder(&ctx, 1)) {
+        if !call.read_kernel_address(launder(&ctx, 1)) {
             call.flags |= flag::ADDRESS_UNREAD;
         } else if !call.is_of_interest() {
             return 0;
@@ -101,9 +100,8 @@ fn returned(context: Context, sk: u64, result: i32) -> i32 {
     if call.flags & flag::IO_URING == 0 {
         return 0;
     }
-    attempt::begin(context, call, i64::from(result));
-    // Of a key that exists, removal cannot fail.
-    let _ = CALLS.remove(&thread);
+    begin::begin(context, call, i64::from(result));
+    calls::remove(thread);
     attempt::complete(context, sk);
     0
 }
