@@ -1,7 +1,7 @@
-//! Per-CPU counters: what the hooks saw and what became of it.
+//! Counters for each CPU: what hooks saw and what became of it.
 //!
-//! They lie in an array that user space maps into its memory. To read them by system call would cost attempts: while a
-//! process is in such a call, the kernel runs no program of a tracepoint on its CPU (`bpf_disable_instrumentation()`).
+//! They lie in an array that user space maps into its memory. Reading them by system call would cost attempts: during
+//! such a call the kernel skips tracepoint programs on that CPU (`bpf_disable_instrumentation()`).
 
 /// Index into a CPU's part of the `COUNTERS` array.
 ///
@@ -21,9 +21,9 @@ pub enum Counter {
     ProcessSubmitted = 4,
     /// Records of processes that found no room.
     ProcessLost = 5,
-    /// Calls whose entry could not be remembered (the table of calls was full).
+    /// Calls without room in the table of calls, which are reported without their entry.
     CallsFull = 6,
-    /// Owners of connections or bound sockets overwritten by another one's owner.
+    /// Owners that another socket's owner has overwritten.
     OwnerEvicted = 7,
     /// Bound sockets for which the index had no room; the walk may still find them.
     IndexFull = 8,

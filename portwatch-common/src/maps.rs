@@ -4,50 +4,50 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Calls that can be under way at the same time.
 pub const CALL_ENTRIES: u32 = 16_384;
-/// Refusals whose call has not returned yet.
+/// Refusals of calls that have not returned yet.
 pub const EXACT_ENTRIES: u32 = 1024;
-/// Slots of the array of connections' owners; a power of two. 72 bytes each.
+/// Slots for owners of connections, 72 bytes each; a power of two.
 pub const OWNER_SLOTS: u32 = 1 << 17;
-/// Slots of the array of bound sockets' owners; a power of two. 72 bytes each.
+/// Slots for owners of bound sockets, 72 bytes each; a power of two.
 pub const BOUND_OWNER_SLOTS: u32 = 1 << 15;
-/// Slots of the array of processes whose record was sent; a power of two.
+/// Slots for processes that user space knows; a power of two.
 pub const PROCESS_SLOTS: u32 = 1 << 14;
 /// Bytes of the map of ports: one for each.
 pub const PORTS: usize = 65_536;
-/// Mini-sockets that are looked up again in one go.
+/// Mini-sockets that the `recheck` iterator looks up at once.
 pub const RECHECKS: usize = 64;
 
 /// Bits of a port's byte.
 pub mod port {
-    /// The user asked for it: everything that becomes of it is streamed.
+    /// The user asked for it (`--port`): everything that happens to it is streamed.
     pub const ASKED: u8 = 1 << 0;
-    /// It was refused to somebody: streamed is who binds or connects from it, but not what a listener accepts.
+    /// A call was refused it: binds and outgoing connections are streamed, accepted connections are not.
     pub const REFUSED: u8 = 1 << 1;
-    /// A call failed that asked for it: one that succeeds may be the end of the same episode.
+    /// A call for it failed: a success may end the same episode.
     pub const FAILED: u8 = 1 << 2;
 }
 
-/// Bits of the `SWITCHES` map, which is set once it is known what could be attached.
+/// Bits of the `SWITCHES` map, which the loader sets after it has attached the hooks.
 pub mod switch {
-    /// Ports are told from changes of state: the functions that take and give them back are not traced.
+    /// Ports are reported from changes of state: hooks on the functions that take and release them are not attached.
     pub const PORTS_FROM_STATES: u32 = 1 << 0;
-    /// So are `TIME_WAIT`s.
+    /// The same for `TIME_WAIT`s.
     pub const TIME_WAITS_FROM_STATES: u32 = 1 << 1;
 }
 
-/// Places of the `QUERY` map: what iterators are asked for.
+/// Places of the `QUERY` map: questions of user space to iterators.
 pub mod query {
-    /// One more than the descriptor of the reader's whose file is wanted; 0 for none.
+    /// One more than the descriptor of the reader whose file it asks about; 0 for none.
     pub const FD: usize = 0;
-    /// Address of the socket whose waiters are wanted.
+    /// Address of the socket whose waiters it asks about.
     pub const SK: usize = 1;
-    /// Its inode.
+    /// Inode of that socket.
     pub const INODE: usize = 2;
     /// How many places there are.
     pub const LEN: usize = 3;
 }
 
-/// A process whose record was sent, and the state in which it was.
+/// A process whose record was sent, and its state at that time.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct ProcessSlot {
@@ -76,7 +76,7 @@ pub struct IndexKey {
 /// How many sockets the index keeps for a port.
 pub const INDEX_WAYS: usize = 8;
 
-/// Addresses of sockets that were bound to a port. Each is looked at anew before it is believed.
+/// Addresses of sockets that were bound to a port. Readers look at each socket again before they believe it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct PortIndex {

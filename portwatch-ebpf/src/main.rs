@@ -1,10 +1,15 @@
 //! portwatch's kernel side: it collects facts about bind attempts and judges nothing.
 //!
-//! Hooks are thin. One place reads `struct sock` ([`sock`]), one reads tasks ([`task`]), one walks the bind table
-//! ([`bucket`]), one hands records over ([`emit`]). Offsets come from the running kernel's BTF through [`globals`].
+//! Four rooms, each of which knows only those below it:
+//!
+//! - [`hooks`]: the programs, and where the kernel runs them;
+//! - [`records`]: puts records together, filters them and sends them;
+//! - [`kernel`]: reads the kernel's objects;
+//! - [`state`]: keeps what outlives one run of a program.
 
 #![no_std]
 #![no_main]
+// `core::arch::asm!` for BPF, which stable Rust does not have.
 #![feature(asm_experimental_arch)]
 
 mod hooks;

@@ -1,4 +1,4 @@
-//! What user space is sent: records are put together here and handed over.
+//! Records for user space: each is put together here and handed to the ring buffer through [`emit`].
 
 pub mod attempt;
 pub mod emit;

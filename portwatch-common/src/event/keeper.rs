@@ -1,16 +1,16 @@
-//! Rows of the programs that find what keeps a socket open of which nobody has a descriptor.
+//! Keepers: what keeps a socket open without a descriptor. Rows of the `messages` and `waiters` programs.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::holder::Holder;
 
-/// A row of the `messages` program: a socket in a message that has not been received.
+/// A row of the `messages` program: a socket in a message that nobody has received.
 #[repr(C)]
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 pub struct Message {
-    /// Who can receive it, through which descriptor; and the socket that is in the message.
+    /// The process that can receive it, the descriptor for that, and the socket in the message.
     pub holder: Holder,
     /// Process id of the sender, if it lives; 0 where the kernel has not kept it.
     pub sender: u32,

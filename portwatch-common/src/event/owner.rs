@@ -1,9 +1,9 @@
-//! Who a port belongs to, kept in the kernel for as long as it is taken: of a connection by its cookie, which its
-//! `TIME_WAIT` inherits; of a bound socket by its inode, which it has from its first moment.
+//! Owners: the process that got a port. The kernel side keeps a connection's by its cookie, which its `TIME_WAIT`
+//! inherits, and a bound socket's by its inode, which it has from its first moment.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// What the owner did when it was recorded.
+/// Acts of a process that made it an owner.
 pub mod role {
     /// It called `connect()`: the port is a source port.
     pub const CONNECTED: u32 = 1;

@@ -1,7 +1,19 @@
-//! The socket that a port is refused for, from the functions that compare.
+//! The socket that makes the kernel refuse a port, caught in the functions that compare.
 //!
-//! They run under the lock of the port's bucket, and the kernel stops at the first conflict. A binder that takes any port
-//! is left out: it is compared tens of thousands of times, and no single socket refuses it.
+//! They run under the spin lock of the port's bucket, so the socket cannot change meanwhile: what is copied here is the
+//! kernel's own reason. The kernel stops at the first conflict.
+//!
+//! Two functions decide, in an order that depends on the kernel:
+//!
+//! - Before 6.1 the rest is compared inline, and `inet_rcv_saddr_equal()` comes last. So it does for UDP on every
+//!   kernel, except for `SO_REUSEPORT`: if that allows the bind, the contest ends without a refusal.
+//! - Since 6.1 `inet_bind_conflict()` compares all but the address. For a wildcard binder `inet_rcv_saddr_equal()`
+//!   comes next, and may take the conflict back. For a specific address the bucket has the address already, and none
+//!   follows.
+//!
+//! Not on `inet_csk_bind_conflict()`: since 6.1 a specific binder fails against a wildcard socket before that is called
+//! (`inet_bhash2_addr_any_conflict()`). Nor on `inet_bhash2_conflict()`, of which compilers leave only an `.isra.0`
+//! copy.
 
 use aya_ebpf::{
     helpers::{
@@ -33,8 +45,8 @@ pub fn get_port(ctx: FEntryContext) -> i32 {
     undisturbed(|| {
         if has!(fn_socket_ptr_cookie) {
             let sk: *mut core::ffi::c_void = ctx.arg(0);
-            // SAFETY: the function's own socket. It has a cookie from now on, by which its owner is found when its inode is
-            // gone.
+            // The owner is found by the cookie when the inode is gone.
+            // SAFETY: the function's own socket. The helper gives it a cookie if it has none.
             unsafe { bpf_get_socket_cookie(sk) };
         }
         refusals::begin(launder(&ctx, 0), ctx.arg::<u64>(1) as u16);
@@ -67,22 +79,23 @@ pub fn udp_got_port(ctx: FExitContext) -> i32 {
 fn end(sk: u64, result: i32) -> i32 {
     let thread = bpf_get_current_pid_tgid();
     if let Some(call) = calls::current(thread) {
-        // SAFETY: a valid map value, which only this thread's own calls write.
+        // SAFETY: a valid map value, which only this thread's own hooks write.
         unsafe {
             (*call).stages.reached |= stage::PORT;
             (*call).stages.port = result;
         }
     }
-    // 1 before 6.1, an errno since.
+    // A failure is 1 in 5.10 and 5.15, and an errno since 6.1.
     refusals::end(sk, thread, result != 0);
     0
 }
 
 /// `static bool inet_bind_conflict(const struct sock *sk, struct sock *sk2, kuid_t uid, bool relax, bool
-/// reuseport_cb_ok, bool reuseport_ok)` (6.1): everything but the address.
+/// reuseport_cb_ok, bool reuseport_ok)` (6.1): all but the address.
 #[fexit(function = "inet_bind_conflict")]
 pub fn bind_conflict(ctx: FExitContext) -> i32 {
     undisturbed(|| {
+        // A `bool` fills one byte of its slot; the others are left from before.
         if ctx.arg::<u64>(6) as u8 != 0 {
             compared(launder(&ctx, 0), launder(&ctx, 1));
         }
@@ -90,11 +103,11 @@ pub fn bind_conflict(ctx: FExitContext) -> i32 {
     })
 }
 
-/// `bool inet_rcv_saddr_equal(const struct sock *sk, const struct sock *sk2, bool match_wildcard)`: the address. Where it is
-/// asked last, it decides.
+/// `bool inet_rcv_saddr_equal(const struct sock *sk, const struct sock *sk2, bool match_wildcard)`: the address.
 #[fexit(function = "inet_rcv_saddr_equal")]
 pub fn saddr_equal(ctx: FExitContext) -> i32 {
     undisturbed(|| {
+        // Without wildcards it is not a bind that asks.
         if ctx.arg::<u64>(2) as u8 == 0 {
             return 0;
         }
@@ -115,14 +128,16 @@ fn compared(sk: u64, sk2: u64) {
     }
 }
 
-/// Keeps what a socket is like at this instant. A function of its own, which the verifier looks at once.
+/// Copies the facts of a socket at this instant. A function of its own, which the verifier looks at once for both
+/// hooks.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn keep_exact(sk2: u64) -> u32 {
     let Some(contest) = Contest::current() else {
         return 0;
     };
-    // SAFETY: a valid per-CPU value; the kernel holds the bucket's lock, so that nothing else runs here.
+    // SAFETY: a valid per-CPU value. The kernel holds a spin lock with softirqs off, so nothing else compares on this
+    // CPU.
     let contest: &mut Contest = unsafe { &mut *contest };
     // SAFETY: the buffer is a map value of that length.
     let Some(common) = (unsafe { Common::copy(sk2, contest.common.as_mut_ptr()) }) else {
@@ -134,6 +149,7 @@ pub extern "C" fn keep_exact(sk2: u64) -> u32 {
     owners::of(&kept.socket, &mut kept.owner);
     // SAFETY: the helper has no conditions.
     contest.exact.boot_ns = unsafe { bpf_ktime_get_boot_ns() };
+    // Last, when all facts are there: it makes the copy count.
     contest.sk2 = sk2;
     0
 }

@@ -1,8 +1,12 @@
-//! Who connects, accepts and closes, through tp_btf `inet_sock_set_state` and `security_sock_graft()`.
+//! Owners of connections: the processes that connect, accept and close.
 //!
-//! `current` is the connector at CLOSE -> SYN_SENT and the closer at ESTABLISHED -> FIN_WAIT1 and CLOSE_WAIT ->
-//! LAST_ACK (`tcp_close_state()`), also when a process dies. At every other change it can be whoever the packet
-//! interrupted.
+//! From tp_btf `inet_sock_set_state` and `security_sock_graft()`. Without them nobody could tell who left a TIME_WAIT:
+//! the mini-socket has no process, and at `tcp_time_wait()` `current` is any task that the packet interrupted.
+//!
+//! `current` is the connector at CLOSE -> SYN_SENT. It is the closer at ESTABLISHED -> FIN_WAIT1 and CLOSE_WAIT ->
+//! LAST_ACK (`tcp_close_state()`), also when a process dies. At every other change it can be anybody.
+//!
+//! A connection between two local processes changes its state ten times, so each path ends as early as it can.
 
 use aya_ebpf::{
     helpers::{
@@ -53,7 +57,8 @@ pub fn set_state(ctx: BtfTracePointContext) -> i32 {
             (state::ESTABLISHED, state::FIN_WAIT1)
             | (state::CLOSE_WAIT, state::LAST_ACK)
             | (state::SYN_RECV, state::FIN_WAIT1) => role::CLOSED,
-            // Its port is released later, when its inode is gone. Nothing would make an address forget it.
+            // A listener loses its inode now and its port later, so its closer is recorded by its cookie. Where
+            // addresses are keys it is not: nothing would drop the record when the address goes to another socket.
             (state::LISTEN, state::CLOSE) if has!(fn_socket_ptr_cookie) => role::CLOSED,
             (state::SYN_SENT | state::SYN_RECV, state::ESTABLISHED) => {
                 return established(&ctx, old);
@@ -61,13 +66,15 @@ pub fn set_state(ctx: BtfTracePointContext) -> i32 {
             (_, state::CLOSE) => return closed(&ctx, old),
             _ => return 0,
         };
-        // A port that it has before it connects is from bind(): whose that is has been recorded then.
+        // A port before the connection is from bind(), which has recorded the owner. An ephemeral one is chosen after
+        // this change: `skc_num` is still 0.
         if role == role::CONNECTED && port(&ctx) != 0 {
             return 0;
         }
         let sk: *mut core::ffi::c_void = ctx.arg(0);
         let cookie = if has!(fn_socket_ptr_cookie) {
-            // SAFETY: the tracepoint's own socket. The helper gives it a cookie if it has none; its TIME_WAIT inherits that.
+            // SAFETY: the tracepoint's own socket. The helper gives it a cookie if it has none, and its TIME_WAIT
+            // inherits that.
             unsafe { bpf_get_socket_cookie(sk) }
         } else {
             launder(&ctx, 0)
@@ -76,10 +83,14 @@ pub fn set_state(ctx: BtfTracePointContext) -> i32 {
     })
 }
 
-/// `void security_sock_graft(struct sock *sk, struct socket *parent)`: `accept()` has a connection.
+/// `void security_sock_graft(struct sock *sk, struct socket *parent)`: `accept()` gets a connection.
+///
+/// `current` is the acceptor, also through `io_uring`. At `__inet_inherit_port()`, when the connection came about, it
+/// was any task. The parameters of `inet_csk_accept()` differ between kernels; these do not.
 #[fentry(function = "security_sock_graft")]
 pub fn sock_graft(ctx: FEntryContext) -> i32 {
     undisturbed(|| {
+        // The function is for sockets of every family.
         let sk: *mut core::ffi::c_void = ctx.arg(0);
         let family: u16 = read(sk as u64, offset!(skc_family));
         if family != AF_INET && family != AF_INET6 {
@@ -95,11 +106,12 @@ pub fn sock_graft(ctx: FEntryContext) -> i32 {
     })
 }
 
-/// Records the current process as owner. A function of its own, which the verifier looks at once.
+/// Records the current process as owner. A function of its own, which the verifier looks at once for both hooks.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn record(context: u32, key: u64, role: u32) -> i32 {
     let current = task::Pointer::current();
+    // A deferred `fput()`: no owner is better than a kernel thread.
     if current.is_kernel_thread() {
         return 0;
     }
@@ -128,21 +140,21 @@ pub extern "C" fn record(context: u32, key: u64, role: u32) -> i32 {
 #[inline(always)]
 fn port(ctx: &BtfTracePointContext) -> u16 {
     let at = offset!(skc_num);
-    // SAFETY: it is typed.
+    // SAFETY: an argument of the tracepoint.
     unsafe { typed(ctx.arg(0), at) }
 }
 
-/// The same of a socket that may have given it back already.
+/// The local port of one that may have released it already.
 #[inline(always)]
 fn port_at_last(ctx: &BtfTracePointContext) -> u16 {
     match port(ctx) {
-        // As in `sock::last_port()`; beyond `struct sock`, where the type ends.
+        // As in `sock::last_port()`. Through a probe read: it lies beyond `struct sock`, where the type ends.
         0 => u16::from_be(read(ctx.arg(0), offset!(inet_sport))),
         port => port,
     }
 }
 
-/// A connection is there, outgoing or incoming.
+/// A connection came about, outgoing or incoming. By now an outgoing one has its port.
 #[inline(always)]
 fn established(ctx: &BtfTracePointContext, old: u8) -> i32 {
     if is_on(switch::PORTS_FROM_STATES) && is_watched(port_at_last(ctx)) {
@@ -162,10 +174,13 @@ fn established(ctx: &BtfTracePointContext, old: u8) -> i32 {
     0
 }
 
-/// A connection is over. If a mini-socket took its place, that is in the table by now.
+/// A connection is over.
+///
+/// A TIME_WAIT never shows as a new state: FIN_WAIT2 or CLOSING goes to CLOSE, and a mini-socket is in the table by
+/// then if one took its place. None did after a reset.
 #[inline(always)]
 fn closed(ctx: &BtfTracePointContext, old: u8) -> i32 {
-    // Nothing is told and nothing forgotten.
+    // The usual end: nothing to report, and nothing to drop.
     let watched = is_watched(port_at_last(ctx));
     if !watched && has!(fn_socket_ptr_cookie) {
         return 0;
@@ -184,7 +199,7 @@ fn closed(ctx: &BtfTracePointContext, old: u8) -> i32 {
             );
         }
     }
-    // What was bound gives its port back when it is destroyed.
+    // A bound socket keeps its port until it is destroyed (`destroy_sock`).
     if watched
         && is_on(switch::PORTS_FROM_STATES)
         && bits(sk, offset!(sk_userlocks)) & BINDPORT_LOCK == 0
@@ -195,7 +210,8 @@ fn closed(ctx: &BtfTracePointContext, old: u8) -> i32 {
     0
 }
 
-/// The mini-socket that took a connection's place, or 0. A function of its own, for the stack.
+/// The mini-socket that took a connection's place, or 0, with the connection's owner. A function of its own, for the
+/// stack.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn successor(sk: u64) -> u64 {

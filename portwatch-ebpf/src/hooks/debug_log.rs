@@ -1,6 +1,6 @@
-//! Logging for those who work on the hooks: `cargo xtask ebpf --debug-log`. Without that feature nothing is left of it.
+//! Logging for work on the hooks: `cargo xtask ebpf --debug-log`. Without that feature nothing of it is in the object.
 
-/// Logs a line, in an object that was built for it.
+/// Logs a line.
 macro_rules! debug_log {
     ($ctx:expr, $($message:tt)*) => {
         #[cfg(feature = "debug-log")]

@@ -1,7 +1,7 @@
-//! What the kernel's iterators hand to a program, and where it writes.
+//! Contexts of the kernel's iterators, and the file that their programs write to.
 //!
-//! aya-ebpf has no macro for iterators, so their sections are named by hand. The context's pointers are laundered through
-//! a probe read: the verifier allows no arithmetic on typed pointers.
+//! aya-ebpf has no macro for iterators, so their sections are named by hand. The context's pointers are laundered
+//! through a probe read: the verifier allows no arithmetic on typed pointers.
 
 use core::ffi::c_void;
 
@@ -29,7 +29,9 @@ pub const TASK: u32 = 8;
 pub const FD: u32 = 16;
 pub const FILE: u32 = 24;
 
-/// Writes a row to an iterator's own file. When the file's buffer is full the kernel calls the program again.
+/// Writes a row to an iterator's own file.
+///
+/// The result is of no interest: if the file's buffer is full, the kernel calls the program again for the same object.
 ///
 /// # Safety
 ///

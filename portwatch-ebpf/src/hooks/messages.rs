@@ -1,6 +1,8 @@
-//! Sockets in messages that nobody has received (`SCM_RIGHTS`): `iter/task_file`, over the queues of unix sockets.
+//! Keepers without a descriptor: sockets in messages that nobody has received (`SCM_RIGHTS`).
 //!
-//! The queue of a listener holds connections that wait for `accept()`, each of which may have messages already.
+//! `iter/task_file` shows the descriptors of processes; a descriptor in a message is in no table. So for each unix
+//! socket this looks through the queue. The queue of a listener holds connections that wait for `accept()`, each of
+//! which may have messages already.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use portwatch_common::{endpoint::AF_UNIX, event::socket::state};
@@ -17,10 +19,10 @@ use crate::{
     },
 };
 
-/// Packets and files that are looked at in one queue, together.
+/// Most steps in one queue: a packet or a file each. Senders can fill a queue, and the reader waits.
 const STEPS: u32 = 512;
 
-/// What a step came to.
+/// Answers of a step.
 const END: u32 = 0;
 const GO_ON: u32 = 1;
 const FOUND: u32 = 2;
@@ -28,11 +30,11 @@ const FOUND: u32 = 2;
 /// `PIDTYPE_TGID` of `include/linux/pid_types.h`, as an offset into an array of list heads.
 const TGID: u32 = 8;
 
-/// For each socket in a message: a row.
+/// Writes a row for each socket in a message.
 #[unsafe(link_section = "iter/task_file")]
 #[unsafe(no_mangle)]
 pub extern "C" fn messages(ctx: *mut TaskFile) -> i32 {
-    // SAFETY: the kernel's context; `meta` is always there.
+    // SAFETY: the kernel's context, which always has `meta`.
     let seq = unsafe { (*(*ctx).meta).seq };
     let base = ctx as u64;
     let thread: u64 = read(base, TASK);
@@ -46,9 +48,11 @@ pub extern "C" fn messages(ctx: *mut TaskFile) -> i32 {
     }
     let head = sk + u64::from(offset!(sk_receive_queue));
     let first: u64 = read(head, 0);
+    // The head of an empty queue points to itself.
     if first == head {
         return 0;
     }
+    // In a block, so that no reference lives while the steps write to it.
     {
         let Some(search) = Search::current() else {
             return 0;
@@ -86,7 +90,7 @@ pub extern "C" fn messages(ctx: *mut TaskFile) -> i32 {
     0
 }
 
-/// Looks at the next file, or takes the next packet.
+/// Looks at the next file, or takes the next packet. A function of its own, which the verifier looks at once.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn message_step() -> u32 {
@@ -96,6 +100,7 @@ pub extern "C" fn message_step() -> u32 {
     // SAFETY: a map value, of which this CPU's iterator has one of its own.
     let search = unsafe { &mut *search };
     if search.index < search.count {
+        // At most `count` of them, which the kernel limits to `SCM_MAX_FD`; a wrong one costs a step each.
         let place = search.files + u64::from(offset!(files_array)) + u64::from(search.index) * 8;
         search.index += 1;
         let sk = descriptor::from_file(read(place, 0)).sk;
@@ -116,8 +121,10 @@ pub extern "C" fn message_step() -> u32 {
         search.outer_head = 0;
         return GO_ON;
     }
+    // The next packet before this one's files: a receiver may take it away meanwhile, and then the search ends early.
     search.skb = read(skb, offset!(skb_next));
     if search.listening != 0 && search.outer_head == 0 {
+        // In a listener's queue a packet is a connection: its `sk` is the new socket.
         let waiting: u64 = read(skb, offset!(skb_sk));
         if waiting != 0 {
             search.outer_head = search.head;
@@ -136,7 +143,7 @@ pub extern "C" fn message_step() -> u32 {
     GO_ON
 }
 
-/// Process id of a `struct pid` whose process lives: the number of another one is given again.
+/// Process id of a `struct pid`; 0 if its process has ended, because the number may be another process's by now.
 #[inline(always)]
 fn sender(pid: u64) -> u32 {
     if !has!(pid_tasks) || !has!(pid_numbers) || pid == 0 {

@@ -1,6 +1,8 @@
-//! Who gets a watched port and who gives it back, from the functions that do it.
+//! Taking and releasing a watched port, in the functions that do it.
 //!
-//! What `bind()` and `listen()` get is told where attempts are ([`crate::records::attempt`]).
+//! What `bind()` and `listen()` take is reported with the attempt ([`crate::records::attempt`]).
+//!
+//! Not on `inet_bind_hash()`, through which all ports go: compilers inline it into connect and accept.
 
 use aya_ebpf::{
     macros::{btf_tracepoint, fentry, fexit},
@@ -25,6 +27,8 @@ use crate::{
 };
 
 /// `int inet_hash_connect(struct inet_timewait_death_row *death_row, struct sock *sk)`
+///
+/// Not `__inet_hash_connect()` below it, which got another parameter on the way to 6.18.
 #[fexit(function = "inet_hash_connect")]
 pub fn hash_connect(ctx: FExitContext) -> i32 {
     undisturbed(|| connected(launder(&ctx, 1), ctx.arg::<u64>(2) as i32))
@@ -38,7 +42,7 @@ pub fn hash_connect6(ctx: FExitContext) -> i32 {
 
 #[inline(always)]
 fn connected(sk: u64, result: i32) -> i32 {
-    // A port from before it connects is from `bind()`.
+    // With the lock, the port is from an earlier `bind()`.
     if result == 0
         && is_watched(read(sk, offset!(skc_num)))
         && bits(sk, offset!(sk_userlocks)) & BINDPORT_LOCK == 0
@@ -48,7 +52,9 @@ fn connected(sk: u64, result: i32) -> i32 {
     0
 }
 
-/// `int __inet_inherit_port(const struct sock *sk, struct sock *child)`
+/// `int __inet_inherit_port(const struct sock *sk, struct sock *child)`: a listener's connection shares its port.
+///
+/// In a softirq, with any task as `current`.
 #[fexit(function = "__inet_inherit_port")]
 pub fn inherit_port(ctx: FExitContext) -> i32 {
     undisturbed(|| {
@@ -60,13 +66,14 @@ pub fn inherit_port(ctx: FExitContext) -> i32 {
     })
 }
 
-/// `void inet_put_port(struct sock *sk)`
+/// `void inet_put_port(struct sock *sk)`: on entry, when `skc_num` still has the port. `__inet_put_port()` is always
+/// inlined.
 #[fentry(function = "inet_put_port")]
 pub fn put_port(ctx: FEntryContext) -> i32 {
     undisturbed(|| released(launder(&ctx, 0)))
 }
 
-/// `void udp_lib_unhash(struct sock *sk)`
+/// `void udp_lib_unhash(struct sock *sk)`: UDP's release, which no tracepoint shows.
 #[fentry(function = "udp_lib_unhash")]
 pub fn udp_unhash(ctx: FEntryContext) -> i32 {
     undisturbed(|| released(launder(&ctx, 0)))
@@ -80,8 +87,10 @@ fn released(sk: u64) -> i32 {
     0
 }
 
-/// TP_PROTO(struct sock *sk): where the above cannot be had. A connection has given its port back before this, and is
-/// told by its change of state; left are sockets that were bound.
+/// TP_PROTO(struct sock *sk): the release of a bound socket, where the functions above cannot be hooked.
+///
+/// It fires before the port is released. A connection without an explicit port has released it already, and its change
+/// of state has reported that.
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 pub fn destroy_sock(ctx: BtfTracePointContext) -> i32 {
     undisturbed(|| {

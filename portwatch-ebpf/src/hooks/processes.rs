@@ -1,4 +1,4 @@
-//! Processes: what they are at exec, and that they ended.
+//! Exec and exit of processes, which often end before anybody can look into `/proc`.
 
 use aya_ebpf::{macros::tracepoint, programs::TracePointContext};
 use portwatch_common::event::{
@@ -12,7 +12,7 @@ use crate::{
     state::{globals::offset, processes, work::Context},
 };
 
-/// `sched:sched_process_exec`: the new image is in place, so its arguments can be read.
+/// `sched:sched_process_exec`: the new image is in place, with its arguments.
 #[tracepoint]
 pub fn exec(_ctx: TracePointContext) -> u32 {
     undisturbed(|| {
@@ -21,13 +21,13 @@ pub fn exec(_ctx: TracePointContext) -> u32 {
     }) as u32
 }
 
-/// `sched:sched_process_exit`: of the last thread, for a process whose record was sent.
+/// `sched:sched_process_exit`: of the last thread, for a process that user space knows.
 #[tracepoint]
 pub fn exit(_ctx: TracePointContext) -> u32 {
     undisturbed(|| {
         let current = task::current();
         let signal: u64 = read(current, offset!(task_signal));
-        // `do_exit()` has counted this thread out already.
+        // Threads that are left. `do_exit()` has subtracted this one already.
         if read::<u32>(signal, offset!(signal_live)) != 0 {
             return 0;
         }

@@ -1,6 +1,7 @@
-//! Is a `TIME_WAIT` still there? An iterator that user space reads when a timer is due.
+//! A second look at `TIME_WAIT`s, which user space takes when their timers are due: no tracepoint shows their end.
 //!
-//! It is one over BPF maps, of which there are few: all its work is done at the first.
+//! `iter/tcp` would show every socket of one namespace. The iterator over BPF maps is as good as any: there are few of
+//! them, and this does all its work at the first.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use portwatch_common::{
@@ -21,11 +22,11 @@ pub struct BpfMap {
     map: u64,
 }
 
-/// For each entry of the list: a row.
+/// Writes a row for each entry of the list.
 #[unsafe(link_section = "iter/bpf_map")]
 #[unsafe(no_mangle)]
 pub extern "C" fn recheck(ctx: *mut BpfMap) -> i32 {
-    // SAFETY: the kernel's context; `meta` is always there.
+    // SAFETY: the kernel's context, which always has `meta`.
     let (seq, seq_num) = unsafe { ((*(*ctx).meta).seq, (*(*ctx).meta).seq_num) };
     let map: u64 = read(ctx as u64, 8);
     if seq_num != 0 || map == 0 {
@@ -49,7 +50,7 @@ pub extern "C" fn recheck(ctx: *mut BpfMap) -> i32 {
 fn look(asked: &Recheck) -> Option<Rechecked> {
     let hashed = ehash::is_hashed(asked.net, asked.hash, asked.tw)?;
     let tw = asked.tw;
-    // The place may be another one's by now.
+    // The address may be another mini-socket's by now: ports and cookie tell.
     let port: u16 = read(tw, offset!(skc_num));
     let peer = u16::from_be(read(tw, offset!(skc_dport)));
     let present = hashed

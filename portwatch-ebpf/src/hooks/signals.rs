@@ -1,4 +1,6 @@
-//! Who asked a process to end: tp_btf `signal_generate`.
+//! Signals that may end a process, with their sender: tp_btf `signal_generate`.
+//!
+//! So a verdict can say that the blocker was asked to end, and by which process.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use portwatch_common::event::{Kind, process::Signal};
@@ -18,13 +20,14 @@ const ENDING: u64 = 1 << SIGHUP | 1 << 2 | 1 << 3 | 1 << 9 | 1 << 15;
 const SIGHUP: u32 = 1;
 /// `TRACE_SIGNAL_DELIVERED` of `include/trace/events/signal.h`: neither ignored, nor pending already, nor lost.
 const DELIVERED: u32 = 0;
-/// `SEND_SIG_NOINFO` of `include/linux/sched/signal.h`: the kernel sends it for the current process.
+/// `SEND_SIG_NOINFO` of `include/linux/sched/signal.h`: sent on behalf of the current process.
 const NO_INFO: u64 = 0;
-/// `SEND_SIG_PRIV`: the kernel sends it by itself.
+/// `SEND_SIG_PRIV`: sent by the kernel itself.
 const PRIVATE: u64 = 1;
-/// `SI_USER`, `SI_QUEUE` and `SI_TKILL` of `include/uapi/asm-generic/siginfo.h`: what system calls send.
+/// `SI_USER`, `SI_QUEUE` and `SI_TKILL` of `include/uapi/asm-generic/siginfo.h`: codes of signals that system calls
+/// send.
 const SENT: [i32; 3] = [0, -1, -6];
-/// `SIG_IGN`: what lies above is a handler.
+/// `SIG_IGN`: addresses above are handlers.
 const IGNORED: u64 = 1;
 
 /// TP_PROTO(int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result)
@@ -36,7 +39,7 @@ pub fn signal(ctx: BtfTracePointContext) -> i32 {
             return 0;
         }
         let target = launder(&ctx, 2);
-        // A server that handles it reads its settings again.
+        // With a handler it means: read the settings again.
         if number == SIGHUP && handles_hangup(target) {
             return 0;
         }
@@ -61,7 +64,7 @@ pub fn signal(ctx: BtfTracePointContext) -> i32 {
     })
 }
 
-/// True if a task has a handler for `SIGHUP`, whose action is the first.
+/// True if a task has a handler for `SIGHUP`, signal 1 and so the first action.
 #[inline(always)]
 fn handles_hangup(target: u64) -> bool {
     if !has!(task_sighand) || !has!(sighand_action) || !has!(sigaction_handler) {
@@ -75,7 +78,7 @@ fn handles_hangup(target: u64) -> bool {
     handler > IGNORED
 }
 
-/// True if a system call of the current process sent the signal. A timer's comes in whatever process there is.
+/// True if a system call of the current process sent the signal. A timer sends its signal in any process.
 #[inline(always)]
 fn is_sent_by_current(info: u64) -> bool {
     match info {

@@ -1,11 +1,13 @@
-//! `bind()` and `listen()`, through the tracepoints of their system calls.
+//! `bind()` and `listen()`, at the tracepoints of their system calls: the same on every kernel, and allowed on hardened
+//! ones.
 //!
-//! The requested address is read on entry: another thread may change it later, and after a refusal the socket's own has
-//! been reset. Everything else is read on return, when the kernel has decided.
-//! 32-bit compat calls do not pass these tracepoints on x86 (`trace_get_syscall_nr()` ignores them).
+//! The entry reads the requested address: another thread may change it later, and a refusal resets the socket's own.
+//! The return reads everything else, when the kernel has decided. seccomp refuses a call before its entry, so
+//! that shows as a return without an entry. 32-bit calls do not pass here on x86 (`trace_get_syscall_nr()`).
 //!
-//! Since 7.2 these programs can be preempted (`trace_call_bpf_faultable()`), and while one is under way on a CPU, the
-//! kernel skips it for every other task there. So each has copies there, which do what those before them could not.
+//! Since 7.2 these programs can be preempted (`trace_call_bpf_faultable()`). While one is under way on a CPU, the
+//! kernel skips it for every other task there. So each has three copies there, which do what those before them could
+//! not.
 
 use aya_ebpf::{
     EbpfContext, helpers::bpf_get_current_pid_tgid, macros::tracepoint, programs::TracePointContext,
@@ -29,7 +31,7 @@ use crate::{
     },
 };
 
-/// Offsets of the arguments in `syscalls:sys_enter_*` and of the result in `sys_exit_*`: ABI.
+/// Offsets of the arguments in `syscalls:sys_enter_*` and of the result in `sys_exit_*`, which are ABI.
 const ARG0: usize = 16;
 const ARG1: usize = 24;
 const ARG2: usize = 32;
@@ -37,7 +39,8 @@ const RESULT: usize = 16;
 
 #[inline(always)]
 fn argument(ctx: &TracePointContext, at: usize) -> u64 {
-    // SAFETY: the offset lies within the tracepoint's record. Volatile, because the verifier wants the offset in the read.
+    // SAFETY: the offset lies within the tracepoint's record. Read directly and not through a helper, which saves 30 ns
+    // of each bind. Volatile, because the verifier accepts the context only with a constant offset in the read itself.
     unsafe {
         ctx.as_ptr()
             .cast::<u8>()
@@ -54,6 +57,7 @@ fn bind_begins(ctx: &TracePointContext) -> i32 {
     call.user_address = argument(ctx, ARG1);
     call.addrlen = argument(ctx, ARG2) as u32;
     if call.read_address() {
+        // Remembered all the same: without an entry, the return would look like a refusal of seccomp.
         if !call.is_of_interest() {
             call.op = 0;
         }
@@ -71,7 +75,7 @@ fn listen_begins(ctx: &TracePointContext) -> i32 {
     let fd = argument(ctx, ARG0) as i32;
     let mut call = Call::new(op::LISTEN, fd);
     call.backlog = argument(ctx, ARG1) as i32;
-    // Without a port the kernel picks one (`inet_autobind`); afterwards that cannot be told any more.
+    // Without a port the kernel picks one. Only now can that be told: on return the socket has a port either way.
     let sk = descriptor::from_fd(fd).sk;
     let family: u16 = read(sk, offset!(skc_family));
     if family == AF_INET || family == AF_INET6 {
@@ -85,7 +89,7 @@ fn listen_begins(ctx: &TracePointContext) -> i32 {
     0
 }
 
-/// A call returns.
+/// A call returns: completes its record, unless it is of no interest.
 #[inline(always)]
 fn ends(ctx: &TracePointContext, op: u32) -> i32 {
     let result = argument(ctx, RESULT) as i64;
@@ -97,20 +101,20 @@ fn ends(ctx: &TracePointContext, op: u32) -> i32 {
     0
 }
 
-/// True if the entry of the call that begins has been seen to by the program that this is a copy of.
+/// True if an earlier copy has stored the call that begins.
 #[inline(always)]
 fn is_remembered(ctx: &TracePointContext, op: u32) -> bool {
     let Some(call) = calls::current(bpf_get_current_pid_tgid()) else {
         return false;
     };
-    // SAFETY: a valid map value, which only this thread's own calls write.
+    // SAFETY: a valid map value, which only this thread's own hooks write.
     let call = unsafe { &*call };
     calls::is_of(call.op, op)
         && call.fd == argument(ctx, ARG0) as i32
         && (op != op::BIND || call.user_address == argument(ctx, ARG1))
 }
 
-/// True if the call that returns has not been told yet. One without an entry is for the first program alone.
+/// True if no earlier copy has reported the call that returns. A call without an entry is for the first program alone.
 #[inline(always)]
 fn is_untold(op: u32) -> bool {
     // SAFETY: as above.
@@ -118,7 +122,7 @@ fn is_untold(op: u32) -> bool {
         .is_some_and(|call| calls::is_of(unsafe { (*call).op }, op))
 }
 
-/// The four programs. Copies leave what has been seen to by those before them.
+/// The four programs of a copy. Copies leave a call alone that an earlier one has dealt with.
 macro_rules! programs {
     (copies: $copies:literal, $enter_bind:ident, $exit_bind:ident, $enter_listen:ident, $exit_listen:ident) => {
         /// `syscalls:sys_enter_bind`

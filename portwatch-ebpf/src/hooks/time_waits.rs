@@ -1,4 +1,7 @@
-//! The life of a `TIME_WAIT` on a watched port, from the functions that make it.
+//! The life of a `TIME_WAIT` on a watched port, in the functions that make it.
+//!
+//! No tracepoint shows any of it. `current` can be any task, so the owner is found by the cookie that the mini-socket
+//! inherited.
 
 use aya_ebpf::{
     macros::{fentry, fexit},
@@ -25,7 +28,10 @@ use crate::{
 const TCP_TW_SYN: u32 = 3;
 
 /// `struct inet_timewait_sock *inet_twsk_alloc(const struct sock *sk, struct inet_timewait_death_row *dr, const int
-/// state)`, where sockets have no cookies for programs: what is known of the connection is known of its mini-socket.
+/// state)`
+///
+/// Only where programs cannot ask for cookies (before 5.12): the one place that knows both the connection and its
+/// mini-socket.
 #[fexit(function = "inet_twsk_alloc")]
 pub fn twsk_alloc(ctx: FExitContext) -> i32 {
     undisturbed(|| {
@@ -34,7 +40,9 @@ pub fn twsk_alloc(ctx: FExitContext) -> i32 {
     })
 }
 
-/// `void __inet_twsk_schedule(struct inet_timewait_sock *tw, int timeo, bool rearm)`
+/// `void __inet_twsk_schedule(struct inet_timewait_sock *tw, int timeo, bool rearm)`: the timer is set.
+///
+/// A mini-socket often begins in substate FIN_WAIT2. When it becomes a real TIME_WAIT, only this re-arming shows it.
 #[fexit(function = "__inet_twsk_schedule")]
 pub fn twsk_schedule(ctx: FExitContext) -> i32 {
     undisturbed(|| {
@@ -48,8 +56,9 @@ pub fn twsk_schedule(ctx: FExitContext) -> i32 {
     })
 }
 
-/// `void inet_twsk_hashdance_schedule(struct inet_timewait_sock *tw, struct sock *sk, struct inet_hashinfo *hashinfo, int
-/// timeo)` (6.12; not in 6.8), in which the one above may be inlined.
+/// `void inet_twsk_hashdance_schedule(struct inet_timewait_sock *tw, struct sock *sk, struct inet_hashinfo *hashinfo,
+/// int timeo)` (6.12; not in 6.8): the first timer is set. The function above may be inlined here, so it does not
+/// report this.
 #[fexit(function = "inet_twsk_hashdance_schedule")]
 pub fn twsk_hashdance(ctx: FExitContext) -> i32 {
     undisturbed(|| {
@@ -65,7 +74,9 @@ fn tell(tw: u64, action: u32) {
     }
 }
 
-/// `void inet_twsk_kill(struct inet_timewait_sock *tw)`: every end leads here.
+/// `void inet_twsk_kill(struct inet_timewait_sock *tw)`: timer, reuse, reset and the end of a namespace all lead here.
+///
+/// On entry, when all members are still valid. `inet_twsk_bind_unhash()` would run twice for a reuse by `connect()`.
 #[fentry(function = "inet_twsk_kill")]
 pub fn twsk_kill(ctx: FEntryContext) -> i32 {
     undisturbed(|| {
@@ -89,7 +100,8 @@ fn reason_of(tw: u64) -> u32 {
     }
 }
 
-/// `int tcp_twsk_unique(struct sock *sk, struct sock *sktw, void *twp)`: 1 if `connect()` takes its place.
+/// `int tcp_twsk_unique(struct sock *sk, struct sock *sktw, void *twp)`: 1 if `connect()` takes the mini-socket's
+/// place.
 #[fexit(function = "tcp_twsk_unique")]
 pub fn twsk_unique(ctx: FExitContext) -> i32 {
     undisturbed(|| {
@@ -100,8 +112,10 @@ pub fn twsk_unique(ctx: FExitContext) -> i32 {
     })
 }
 
-/// `enum tcp_tw_status tcp_timewait_state_process(struct inet_timewait_sock *tw, ...)`: what an earlier segment meant does
-/// not count any more; a reset ends the mini-socket within.
+/// `enum tcp_tw_status tcp_timewait_state_process(struct inet_timewait_sock *tw, ...)`: a segment comes for a
+/// mini-socket.
+///
+/// The mark of an earlier segment goes: a reset ends the mini-socket within this function, and is no reuse.
 #[fentry(function = "tcp_timewait_state_process")]
 pub fn timewait_segment(_ctx: FEntryContext) -> i32 {
     undisturbed(|| {
@@ -110,14 +124,14 @@ pub fn timewait_segment(_ctx: FEntryContext) -> i32 {
     })
 }
 
-/// The same, when it has answered: a SYN takes the place of the mini-socket if somebody listens (`tcp_v4_rcv()`).
+/// The same on return: a SYN takes the mini-socket's place if there is a listener (`tcp_v4_rcv()`).
 #[fexit(function = "tcp_timewait_state_process")]
 pub fn timewait_answer(ctx: FExitContext) -> i32 {
     undisturbed(|| {
         if !has!(fn_timewait_state_process) {
             return 0;
         }
-        // The result comes behind the arguments, of which there are more on newer kernels.
+        // The result lies behind the arguments. Newer kernels have more of them, so their number comes from BTF.
         let answer = launder(&ctx, offset!(fn_timewait_state_process)) as u32;
         if answer == TCP_TW_SYN {
             reuse::mark(launder(&ctx, 0), reason::REUSED_BY_SYN);

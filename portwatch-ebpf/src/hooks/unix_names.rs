@@ -1,4 +1,6 @@
-//! Who has a name of the unix family: `iter/task_file`, over every descriptor of every process.
+//! Holders of names of the unix family: `iter/task_file`, over every descriptor of every process.
+//!
+//! `/proc/net/unix` has names without processes, and one namespace only.
 
 use portwatch_common::{
     endpoint::AF_UNIX,
@@ -12,11 +14,11 @@ use crate::{
     state::{globals::offset, queries},
 };
 
-/// For each descriptor that is a unix socket with an address: a row. And one for the file that is asked for.
+/// Writes a row for each descriptor of a unix socket with an address, and one for the file that user space asks about.
 #[unsafe(link_section = "iter/task_file")]
 #[unsafe(no_mangle)]
 pub extern "C" fn unix_sockets(ctx: *mut TaskFile) -> i32 {
-    // SAFETY: the kernel's context; `meta` is always there.
+    // SAFETY: the kernel's context, which always has `meta`.
     let seq = unsafe { (*(*ctx).meta).seq };
     let base = ctx as u64;
     let thread: u64 = read(base, TASK);
@@ -47,7 +49,10 @@ pub extern "C" fn unix_sockets(ctx: *mut TaskFile) -> i32 {
     0
 }
 
-/// True for the descriptor that the reader asks about: it is one of its own.
+/// True for the descriptor that the reader asks about, one of its own.
+///
+/// A path can lead to another file by now, and in another mount namespace. So user space opens the file, and compares
+/// its inode in the kernel with the sockets'.
 #[inline(always)]
 fn is_asked(tgid: u32, fd: u32) -> bool {
     let asked = queries::asked(query::FD);

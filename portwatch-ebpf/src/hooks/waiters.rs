@@ -1,6 +1,7 @@
-//! Who waits for a socket: `iter/task`, over every thread, and the socket's own queue of waiters.
+//! Keepers without a descriptor: threads that wait for a socket in a call or in `io_uring`.
 //!
-//! A call under way keeps the file that it was made on, whatever becomes of the descriptor.
+//! A call under way keeps its file open, whatever becomes of the descriptor. The socket has a queue of waiters, and
+//! each kind of waiter leads to its thread in another way. So `iter/task` shows every thread, and this compares.
 
 use portwatch_common::{
     event::keeper::{Waiter, how},
@@ -16,9 +17,9 @@ use crate::{
     },
 };
 
-/// Waiters that are looked at.
+/// Most waiters: a loop for which the verifier needs an end.
 const WAITERS: u32 = 64;
-/// `io_uring` keeps notes in the low bits of a pointer to a request (`io_uring/poll.c`).
+/// Low bits of a pointer to a request, in which `io_uring` keeps notes (`io_uring/poll.c`).
 const NOTES: u64 = 3;
 
 /// `struct bpf_iter__task` of `kernel/bpf/task_iter.c`; every member takes eight bytes.
@@ -28,11 +29,11 @@ pub struct Task {
     task: u64,
 }
 
-/// For each thread that waits for the socket: a row.
+/// Writes a row for each thread that waits for the socket.
 #[unsafe(link_section = "iter/task")]
 #[unsafe(no_mangle)]
 pub extern "C" fn waiters(ctx: *mut Task) -> i32 {
-    // SAFETY: the kernel's context; `meta` is always there.
+    // SAFETY: the kernel's context, which always has `meta`.
     let seq = unsafe { (*(*ctx).meta).seq };
     let thread: u64 = read(ctx as u64, 8);
     if thread == 0 || !has!(sk_wq) || !has!(socket_wq_head) || !has!(waiter_entry) {
@@ -42,7 +43,7 @@ pub extern "C" fn waiters(ctx: *mut Task) -> i32 {
     let wanted = queries::asked(query::INODE);
     let socket: u64 = read(sk, offset!(sk_socket));
     let file: u64 = read(socket, offset!(socket_file));
-    // The place may be another socket's by now.
+    // The address may be another socket's by now. The inode number is the proof.
     if file == 0 || inode(socket) != wanted {
         return 0;
     }
@@ -83,7 +84,10 @@ fn inode(socket: u64) -> u64 {
     read(inode, offset!(i_ino))
 }
 
-/// How a waiter belongs to a thread; 0 if it does not. What it points to is believed only if that leads to the thread.
+/// How a waiter belongs to a thread; 0 if it does not.
+///
+/// `private` points to a different type for each kind of waiter, and nothing tells which. So each kind is tried, and
+/// counts only if it leads to the thread, or to the file.
 #[inline(always)]
 fn relation(private: u64, thread: u64, file: u64) -> u32 {
     if private == 0 {

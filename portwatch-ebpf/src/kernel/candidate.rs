@@ -1,7 +1,7 @@
-//! Which sockets of a bucket are sent along when there are more than fit.
+//! The choice of sockets of a bucket that go into the record, when there are more than fit.
 //!
-//! No policy: user space judges every one of them anew. This only orders them, so that the sockets that can stand in the
-//! way are not crowded out by thousands that cannot.
+//! No policy: user space judges each socket by the kernel's whole rule. Here the sockets that can conflict only get
+//! places before the thousands that cannot.
 
 use portwatch_common::{
     endpoint::{AF_INET, AF_INET6, Endpoint},
@@ -27,8 +27,8 @@ const HARMLESS: u32 = 2;
 const _: () = assert!((LIVE + TIME_WAIT + HARMLESS) as usize == CANDIDATES);
 const _: () = assert!(CANDIDATES.is_power_of_two());
 
-/// A place that the quotas have given, for the verifier: masked, because old ones forget a comparison that was made on
-/// another copy of the number.
+/// A place within the array. The quotas guarantee that, but 5.10 and 6.1 forget the bounds of a number that was
+/// compared in another register.
 #[inline(always)]
 fn masked(place: u32) -> usize {
     place as usize & (CANDIDATES - 1)
@@ -38,7 +38,7 @@ fn masked(place: u32) -> usize {
 #[inline(always)]
 pub fn keep(work: &mut Work, sk: u64, common: Common, from_index: u32) {
     let len = work.conflict.walk.candidates_len;
-    // The index is looked at before the walk: what both found is kept once.
+    // The index comes before the walk, and both find the same socket.
     if from_index == 0 && already_kept(work, sk) {
         return;
     }
@@ -52,7 +52,7 @@ pub fn keep(work: &mut Work, sk: u64, common: Common, from_index: u32) {
         cursor.harmless += 1;
     } else if time_wait {
         if cursor.time_wait >= TIME_WAIT {
-            // The last place of the quota is for the one that ends last: it tells how long waiting takes.
+            // The last place of the quota goes to the TIME_WAIT that ends last: it tells how long to wait.
             work.conflict.walk.flags |= walk::CANDIDATES_TRUNCATED;
             place = cursor.last_time_wait;
             if !ends_later(work, sk, place) {
@@ -64,7 +64,7 @@ pub fn keep(work: &mut Work, sk: u64, common: Common, from_index: u32) {
         }
     } else if cursor.live >= LIVE {
         work.conflict.walk.flags |= walk::CANDIDATES_TRUNCATED;
-        // What is bound without a connection is never crowded out by connections.
+        // Listeners and bound sockets take the place of a connection: there are few, and they block more callers.
         if !matches!(common.state(), state::LISTEN | state::CLOSE) {
             return;
         }
@@ -92,7 +92,7 @@ pub fn keep(work: &mut Work, sk: u64, common: Common, from_index: u32) {
 fn already_kept(work: &Work, sk: u64) -> bool {
     let walk = &work.conflict.walk;
     for (at, candidate) in walk.candidates[..INDEX_WAYS].iter().enumerate() {
-        // What lies beyond is of an earlier attempt.
+        // Places beyond are left from an earlier attempt.
         if at as u32 >= walk.candidates_len {
             return false;
         }
@@ -111,7 +111,9 @@ fn ends_later(work: &Work, tw: u64, than: u32) -> bool {
             .expires_in_jiffies
 }
 
-/// False only where the kernel's rule cannot refuse: other addresses, other devices, or reuse allowed by both.
+/// False only where the kernel's rule cannot refuse: addresses or devices differ, or both sockets allow reuse.
+///
+/// In doubt true, because a harmless socket too many does less than a blocker too few.
 #[inline(always)]
 fn can_conflict(
     attempt: &portwatch_common::event::attempt::Attempt,
@@ -123,10 +125,13 @@ fn can_conflict(
     if binder.bound_dev_if != 0 && device != 0 && binder.bound_dev_if != device {
         return false;
     }
+    // SO_REUSEADDR on both allows all but a listener; for UDP the kernel looks at no state.
     let listens = other.state() == state::LISTEN;
     if binder.reuse != 0 && other.reuse() != 0 && (udp || !listens) {
         return false;
     }
+    // SO_REUSEPORT on both allows, if the users are the same. Only a TIME_WAIT is spared that comparison, so only there
+    // it is decided here. A binder that is in a group already may not join another.
     if other.state() == state::TIME_WAIT
         && binder.flags & flag::REUSEPORT != 0
         && other.reuseport()
@@ -144,7 +149,7 @@ fn can_conflict(
     )
 }
 
-/// `inet_rcv_saddr_equal(.., match_wildcard = true)`, wider where IPv4 and IPv6 meet: user space decides there.
+/// `inet_rcv_saddr_equal(.., match_wildcard = true)`. Wider where IPv4 meets IPv6: user space decides there.
 #[inline(always)]
 fn overlaps(a: &Endpoint, a_v6only: bool, b: &Endpoint, b_v6only: bool) -> bool {
     if a.family != b.family {

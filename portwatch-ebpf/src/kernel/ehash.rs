@@ -1,4 +1,7 @@
-//! The kernel's table of connections: where a `TIME_WAIT` mini-socket is found.
+//! The kernel's table of connections (`ehash`), to find `TIME_WAIT` mini-sockets.
+//!
+//! Without hooks on functions nothing tells of a mini-socket: `inet_sock_set_state` never has `TIME_WAIT` as a new
+//! state.
 
 use portwatch_common::event::socket::state;
 
@@ -10,13 +13,14 @@ use crate::{
     state::globals::offset,
 };
 
-/// Connections looked at in one hash chain. A mini-socket that has just begun is the first.
+/// Longest part of a hash chain that is searched. A new mini-socket is the first of its chain.
 const CHAIN: u32 = 32;
 
 /// The mini-socket that took the place of a connection: the one with its addresses, ports and namespace. 0 if there is
 /// none.
 ///
-/// Of `tcp_time_wait()` by the time when the connection is `TCP_CLOSE`: it enters the table before that leaves it.
+/// To be called when the connection goes to `TCP_CLOSE`. `tcp_time_wait()` has put the mini-socket into the table by
+/// then: it does so before the connection leaves.
 #[inline(always)]
 pub fn time_wait_of(sk: u64) -> u64 {
     let tuple = Tuple {
@@ -40,7 +44,7 @@ pub fn time_wait_of(sk: u64) -> u64 {
     0
 }
 
-/// What a mini-socket has in common with its connection. (Of IPv6 addresses the hash is enough, with the rest.)
+/// Members that a mini-socket has in common with its connection. IPv6 addresses are left to the hash.
 struct Tuple {
     hash: u32,
     port: u16,
@@ -51,7 +55,9 @@ struct Tuple {
 }
 
 impl Tuple {
-    /// 0 for a mini-socket of this tuple. One number and no conditions: verifiers look at each combination of these.
+    /// 0 for a mini-socket of this tuple.
+    ///
+    /// One number and no conditions: a verifier would look at each combination of them, in each step of the loop.
     #[inline(always)]
     fn differs(&self, tw: u64) -> u64 {
         u64::from(peek::<u32>(tw + u64::from(offset!(skc_hash))) ^ self.hash)
@@ -64,7 +70,7 @@ impl Tuple {
     }
 }
 
-/// True if a mini-socket is in the table of connections; `None` if the table cannot be searched.
+/// True if a mini-socket is in the table; `None` if the table cannot be searched to the end of the chain.
 #[inline(always)]
 pub fn is_hashed(net: u64, hash: u32, tw: u64) -> Option<bool> {
     let mut node = first(net, hash);
@@ -85,7 +91,7 @@ pub fn is_hashed(net: u64, hash: u32, tw: u64) -> Option<bool> {
     None
 }
 
-/// The first connection of a hash chain; 0 if there is no table.
+/// The first connection of a hash chain; 0 if there is no table. A namespace may have a table of its own.
 #[inline(always)]
 fn first(net: u64, hash: u32) -> u64 {
     let hashinfo: u64 = read(net, offset!(net_tcp_hashinfo));
@@ -98,7 +104,7 @@ fn first(net: u64, hash: u32) -> u64 {
     read(head, offset!(ehash_chain))
 }
 
-/// A list of this kind ends with an odd number (`hlist_nulls`); one that cannot be read is 0.
+/// The end of a `hlist_nulls` is an odd number. A node that cannot be read is 0.
 #[inline(always)]
 fn is_end(node: u64) -> bool {
     node == 0 || node & 1 != 0

@@ -1,7 +1,9 @@
-//! Paths, as chains of names that lead outwards: executables and control groups.
+//! Paths of executables and control groups, as chains of names that lead outwards: user space turns them round.
 //!
-//! Each step is a global function, which the verifier looks at once; what it needs lies in the per-CPU work area. The work
-//! area is passed as a raw pointer: a reference would promise the compiler that the steps leave it alone.
+//! `bpf_d_path()` is for a few functions only, and tracepoints are not among them. Each step is a global function,
+//! which the verifier looks at once, whatever the depth. Its state lies in the work area.
+//!
+//! The work area is passed as a raw pointer: a reference would promise the compiler that the steps leave it alone.
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use portwatch_common::event::process::PATH_LEN;
@@ -14,16 +16,16 @@ use crate::{
     },
 };
 
-/// Longest single name that is kept whole. Docker's systemd scopes have 77 bytes.
+/// Longest name in a path. Docker's systemd scopes have 77 bytes.
 const NAME_LEN: usize = 128;
-/// How many names and mounts a path can have.
+/// Most names and mounts of a path: a loop for which the verifier needs an end.
 const DEPTH: u32 = 32;
 
-/// A step's answer: go on, or the path ends here.
+/// Answers of a step: go on, or the path ends here.
 const GO_ON: u32 = 1;
 const END: u32 = 0;
 
-/// Writes the path of a `kernfs` node (a control group): its length, and whether it is whole.
+/// Writes the path of a `kernfs` node (a control group). Gives its length, and whether it is whole.
 ///
 /// # Safety
 ///
@@ -50,7 +52,9 @@ pub unsafe fn kernfs(context: Context, work: *mut ProcessWork, node: u64) -> (u3
     unsafe { ((*work).cursor.len, (*work).cursor.whole != 0) }
 }
 
-/// Writes the path of an open file, across mounts, as `d_path()` does: its length, and whether it is whole.
+/// Writes the path of an open file, across mounts, as `d_path()` does. Gives its length, and whether it is whole.
+///
+/// `d_path()` takes locks against renames, and this does not: a path that is renamed meanwhile can be a mixture.
 ///
 /// # Safety
 ///
@@ -87,9 +91,10 @@ pub extern "C" fn kernfs_step(context: u32) -> u32 {
     };
     // SAFETY: a valid per-CPU value, which no program of another context touches.
     let work = unsafe { &mut *work };
+    // Null ends it, as the parent of the root or as a node that cannot be read: only the first makes a whole path.
     let parent: u64 = read(work.cursor.node, offset!(kn_parent));
     if parent == 0 {
-        // The root has no name of its own.
+        // The root has no name.
         work.cursor.whole = u32::from(work.cursor.node != 0);
         return END;
     }
@@ -109,6 +114,8 @@ pub extern "C" fn file_step(context: u32) -> u32 {
     let cursor = &mut work.cursor;
     let dentry = cursor.node;
     let parent: u64 = read(dentry, offset!(dentry_parent));
+    // The root of a mount: the path goes on at its mountpoint in the outer mount. The outermost mount is its own
+    // parent.
     if dentry == parent || dentry == read::<u64>(cursor.mnt, offset!(vfsmount_root)) {
         let mount = cursor.mnt - u64::from(offset!(mount_mnt));
         let outer: u64 = read(mount, offset!(mount_parent));
@@ -128,14 +135,16 @@ pub extern "C" fn file_step(context: u32) -> u32 {
     )
 }
 
-/// Adds the string at `name`. Ends the path, which is not whole then, when there is no room or nothing to add.
+/// Adds the string at `name`. Without room, or with a name that is too long or unreadable, the path ends and is not
+/// whole.
 #[inline(always)]
 fn push(cursor: &mut PathCursor, buffer: *mut u8, name: u64) -> u32 {
     let len = cursor.len as usize;
+    // Compared with room for the longest name, so that the verifier knows the end before it knows the length.
     if len > PATH_LEN - NAME_LEN {
         return END;
     }
-    // SAFETY: `buffer` has `PATH_LEN` bytes, so that there is room for a name.
+    // SAFETY: `buffer` has `PATH_LEN` bytes, so a name fits.
     let copied = unsafe {
         bpf_probe_read_kernel_str(buffer.add(len).cast(), NAME_LEN as u32, name as *const _)
     };

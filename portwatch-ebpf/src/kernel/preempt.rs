@@ -1,22 +1,28 @@
-//! Keeping a program's CPU to itself while it runs.
+//! Programs that keep their CPU to themselves.
 //!
-//! The kernel runs no program of a tracepoint on a CPU where another is under way, and only counts the miss. Where one can
-//! be preempted (functions; tracepoints since 7.0), whoever runs next on that CPU would bind unseen until it goes on.
+//! The kernel skips a program on a CPU where the same one is under way, and only counts the miss. Up to 7.1 the
+//! programs of system calls' tracepoints run with preemption off, so that nothing else comes to run there meanwhile.
+//! Since 7.2 they can be preempted (`trace_call_bpf_faultable()`). Other tasks on that CPU would then bind unseen until
+//! the first goes on.
+//!
+//! So programs turn preemption off there with `bpf_preempt_disable()` (6.10). The loader asks for that only on such
+//! kernels: up to 6.14 the verifier refuses it in a program that calls functions of its own. Between the entry of a
+//! program and this call a gap is left, for which the programs of system calls have copies (`hooks/syscalls.rs`).
 
 use portwatch_common::kfunc;
 
 use crate::state::globals::config;
 
-/// A function of the kernel, behind the number that the loader replaces.
+/// Calls a function of the kernel by a placeholder, which the loader replaces by the function's number in BTF.
 #[inline(always)]
 fn call(placeholder: u32) {
-    // SAFETY: a call of a helper or kernel function without arguments is a call through its number. Where the kernel does
-    // not have the function, `config!(keeps_cpu)` has removed the call.
+    // SAFETY: BPF calls helpers and kernel functions by number, and this one takes no arguments. Where the kernel lacks
+    // the function, the verifier has removed the call with the branch of `config!(keeps_cpu)`.
     let function: extern "C" fn() = unsafe { core::mem::transmute(placeholder as usize) };
     function();
 }
 
-/// Runs a program's body without preemption, where the kernel allows programs to ask for that.
+/// Runs the body of a program with preemption off, where that is needed and possible.
 #[inline(always)]
 pub fn undisturbed(body: impl FnOnce() -> i32) -> i32 {
     if config!(keeps_cpu) != 0 {

@@ -1,4 +1,7 @@
-//! The only place that reads `struct sock` and its mini-socket siblings.
+//! `struct sock` and its mini-socket siblings.
+//!
+//! `skc_state` tells them apart: a mini-socket has `struct sock_common` and nothing else in common with a socket. To
+//! read `sk_uid` or `sk_socket` of one would read foreign memory.
 
 use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_probe_read_kernel};
 use portwatch_common::{
@@ -25,7 +28,10 @@ const CONNECT_BIND: u8 = 16;
 /// `SOCK_RAW`.
 const SOCK_RAW: u16 = 3;
 
-/// `struct sock_common` of one socket, copied in one go: the part that every kind of socket has.
+/// `struct sock_common` of one socket, the part that every kind of socket has.
+///
+/// Copied at once: a dozen members for the price of one read. And the copy is of one moment, so that a check of port
+/// and namespace holds for all the other members.
 #[derive(Clone, Copy)]
 pub struct Common {
     bytes: *const u8,
@@ -36,7 +42,7 @@ impl Common {
     ///
     /// # Safety
     ///
-    /// `buffer` points at [`SOCK_COMMON_LEN`] writable bytes of a map value.
+    /// `buffer` points at [`SOCK_COMMON_LEN`] writable bytes, which outlive the copy.
     #[inline(always)]
     pub unsafe fn copy(sk: u64, buffer: *mut u8) -> Option<Self> {
         // SAFETY: the caller's promise; the helper cannot fault on `sk`.
@@ -108,7 +114,10 @@ impl Common {
         family == AF_INET || family == AF_INET6
     }
 
-    /// Where it is bound, into `out`.
+    /// The address that it is bound to, into `out`.
+    ///
+    /// `skc_rcv_saddr` of an IPv6 socket means nothing: a specific address sets it to the dummy 127.0.0.6
+    /// (`LOOPBACK4_IPV6`).
     #[inline(always)]
     pub fn local(self, out: &mut Endpoint) {
         out.family = self.family();
@@ -124,6 +133,7 @@ impl Common {
     #[inline(always)]
     fn remote(self, out: &mut Endpoint) {
         out.family = self.family();
+        // Unlike `skc_num`, in network byte order.
         out.port = u16::from_be(self.at(offset!(skc_dport)));
         out.scope_id = 0;
         out.addr = if out.family == AF_INET6 && has!(skc_v6_daddr) {
@@ -150,16 +160,16 @@ pub fn fill(sk: u64, common: Common, out: &mut Socket) {
     fill_known(sk, common, Known::NOTHING, out);
 }
 
-/// What has been read of a socket before its facts are filled in. Zero for what has not.
+/// Facts that the caller has read already; zero if it has not.
 #[derive(Clone, Copy)]
 pub struct Known {
     /// Its `struct socket`, which has a file.
     pub socket: u64,
-    /// A network namespace that may be its own.
+    /// A network namespace that is probably its own: that of the task.
     pub net: u64,
-    /// Inode of that.
+    /// Inode of that namespace.
     pub netns: u32,
-    /// The facts will not be told: it is enough to know whose port it is.
+    /// The attempt will not be streamed: only the owner of the port matters.
     pub untold: bool,
 }
 
@@ -172,7 +182,7 @@ impl Known {
     };
 }
 
-/// Fills in every fact of a socket of which some are known.
+/// Fills in every fact of a socket, except for those that are known.
 #[inline(always)]
 pub fn fill_known(sk: u64, common: Common, known: Known, out: &mut Socket) {
     let state = common.state();
@@ -205,10 +215,12 @@ pub fn fill_known(sk: u64, common: Common, known: Known, out: &mut Socket) {
     if common.reuseport() {
         flags |= flag::REUSEPORT;
     }
+    // An IPv4 socket has the bit's byte as well, and the bit means nothing there.
     if common.family() == AF_INET6 && common.v6only() {
         flags |= flag::V6ONLY;
     }
     out.flags = flags;
+    // A mini-socket in substate FIN_WAIT2 has this state, too.
     if state == state::TIME_WAIT {
         time_wait(sk, out);
     } else {
@@ -221,6 +233,7 @@ pub fn fill_known(sk: u64, common: Common, known: Known, out: &mut Socket) {
 fn time_wait(tw: u64, out: &mut Socket) {
     out.substate = read(tw, offset!(tw_substate));
     out.expires_in_jiffies = expires_in_jiffies(tw);
+    // The kernel drops these with the socket. Its rule does not compare the uid of a TIME_WAIT.
     out.inode = 0;
     out.uid = 0;
     out.protocol = 6;
@@ -234,6 +247,8 @@ fn time_wait(tw: u64, out: &mut Socket) {
 }
 
 /// Jiffies until a `TIME_WAIT` mini-socket's timer is due; negative when it is overdue.
+///
+/// A lower bound: the timer wheel rounds a minute up by as much as two to five seconds, which depends on HZ.
 #[inline(always)]
 pub fn expires_in_jiffies(tw: u64) -> i64 {
     // SAFETY: the helper has no conditions.
@@ -249,7 +264,7 @@ fn full(sk: u64, known: Known, out: &mut Socket) {
     out.expires_in_jiffies = 0;
     let word = Word::around(sk, offset!(sk_type));
     out.socket_type = word.u16(offset!(sk_type));
-    // `u8` in a bit-field before 5.6, `u16` since; the high byte is only used by MPTCP (262).
+    // A `u16` since 5.6, for MPTCP's 262.
     out.protocol = word.u16(offset!(sk_protocol));
     if !known.untold && read::<u64>(sk, offset!(sk_reuseport_cb)) != 0 {
         flags |= flag::REUSEPORT_CB;
@@ -257,6 +272,7 @@ fn full(sk: u64, known: Known, out: &mut Socket) {
     if word.bits(offset!(sk_kern_sock)) != 0 {
         flags |= flag::KERN_SOCK;
     }
+    // Four bits of a byte up to 6.1, a byte of its own later: the offset has the width.
     let locks = word.bits(offset!(sk_userlocks));
     if locks & BINDADDR_LOCK != 0 {
         flags |= flag::BINDADDR_LOCK;
@@ -264,7 +280,8 @@ fn full(sk: u64, known: Known, out: &mut Socket) {
     if locks & BINDPORT_LOCK != 0 {
         flags |= flag::BINDPORT_LOCK;
     }
-    // Both came with the same change of 6.18; the mini-socket's member is what BTF can tell.
+    // `SOCK_CONNECT_BIND` is a macro, which BTF does not have. The mini-socket's member came with the same change
+    // (6.18).
     if has!(tw_connect_bind) {
         flags |= flag::CONNECT_BIND_KNOWN;
         if locks & CONNECT_BIND != 0 {
@@ -282,6 +299,7 @@ fn full(sk: u64, known: Known, out: &mut Socket) {
         if known.socket != 0 || read::<u64>(socket, offset!(socket_file)) != 0 {
             flags |= flag::HAS_FILE;
         }
+        // Not by way of the file, which a kernel socket lacks: both lie in one `struct socket_alloc`.
         inode = socket - u64::from(offset!(alloc_socket)) + u64::from(offset!(alloc_inode));
     }
     out.inode = read(inode, offset!(i_ino));
@@ -290,12 +308,13 @@ fn full(sk: u64, known: Known, out: &mut Socket) {
     } else if config!(uid_from_inode) == 0 {
         out.uid = read(sk, offset!(sk_uid));
     } else {
-        // `sock_i_uid()`: the inode's owner, root for a socket without one.
+        // What the kernel compares before 6.18, `sock_i_uid()`: the inode's owner, and root for a socket without an
+        // inode, such as a connection that nobody has accepted yet. A null inode reads as 0, which is root.
         out.uid = read(inode, offset!(i_uid));
     }
     out.flags |= flags | flag::UID_KNOWN;
     if out.socket_type == SOCK_RAW {
-        // `inet_num` is its protocol.
+        // A raw socket keeps its protocol there.
         out.local.port = 0;
     }
 }
@@ -304,7 +323,7 @@ fn full(sk: u64, known: Known, out: &mut Socket) {
 #[inline(always)]
 pub fn last_port(sk: u64) -> u16 {
     match read::<u16>(sk, offset!(skc_num)) {
-        // `inet_put_port()` clears the one and not the other.
+        // `inet_put_port()` clears `skc_num` and leaves `inet_sport`. At a change to CLOSE it has already run.
         0 => u16::from_be(read(sk, offset!(inet_sport))),
         port => port,
     }

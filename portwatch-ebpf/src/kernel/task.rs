@@ -1,4 +1,6 @@
-//! The only place that reads tasks.
+//! `struct task_struct`.
+//!
+//! Process ids are those of the initial pid namespace. They are reused, so each goes with its start time.
 
 use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
@@ -21,7 +23,9 @@ pub fn current() -> u64 {
     unsafe { bpf_get_current_task() }
 }
 
-/// A pointer to a task, or from a task on, whose type the verifier knows where [`Self::is_known`].
+/// A pointer to a task, or one that was reached from a task.
+///
+/// Where the verifier knows its type, its members are read without a helper. A bind reads a dozen of them.
 #[derive(Clone, Copy)]
 pub struct Pointer(u64);
 
@@ -37,7 +41,8 @@ impl Pointer {
         }
     }
 
-    /// True if the verifier knows types: the helper that gives a typed task is older than this one (5.11, 5.15).
+    /// True if the verifier knows the type. Where the younger `bpf_task_pt_regs()` exists (5.15), so does the helper
+    /// that gives a typed task (5.11).
     #[inline(always)]
     fn is_known() -> bool {
         has!(helper_task_pt_regs)
@@ -47,7 +52,7 @@ impl Pointer {
     #[inline(always)]
     pub fn read<T: Default + Copy>(self, offset: u32) -> T {
         if Self::is_known() {
-            // SAFETY: it is typed.
+            // SAFETY: it comes from the helper that gives a typed task.
             unsafe { typed(self.0, offset) }
         } else {
             read(self.0, offset)
@@ -60,13 +65,13 @@ impl Pointer {
         Self(self.read(offset))
     }
 
-    /// Where it points to.
+    /// The address.
     #[inline(always)]
     pub fn address(self) -> u64 {
         self.0
     }
 
-    /// Leader thread of a task's process.
+    /// Leader thread of the task's process.
     #[inline(always)]
     pub fn leader(self) -> Self {
         self.follow(offset!(task_group_leader))
@@ -88,6 +93,7 @@ impl Pointer {
     /// Name of a thread.
     #[inline(always)]
     pub fn comm(self) -> [u8; 16] {
+        // Two words: a typed read gives at most eight bytes.
         let [low, high]: [u64; 2] = if Self::is_known() {
             let at = offset!(task_comm);
             [self.read(at), self.read(at + 8)]
@@ -97,7 +103,7 @@ impl Pointer {
         (u128::from(low) | u128::from(high) << 64).to_le_bytes()
     }
 
-    /// True for a kernel thread: a deferred `fput`, not the process that closed.
+    /// True for a kernel thread. Where a socket is closed, it does a deferred `fput()` for some process.
     #[inline(always)]
     pub fn is_kernel_thread(self) -> bool {
         self.read::<u32>(offset!(task_flags)) & PF_KTHREAD != 0
@@ -110,7 +116,9 @@ pub fn tgid() -> u32 {
     (bpf_get_current_pid_tgid() >> 32) as u32
 }
 
-/// Leader thread of a task's process: what does not differ between threads is read there.
+/// Leader thread of a task's process.
+///
+/// The leader has the name by which people know the process. A worker thread of `io_uring` is called `iou-wrk-PID`.
 #[inline(always)]
 pub fn leader(task: u64) -> u64 {
     read(task, offset!(task_group_leader))
@@ -134,13 +142,15 @@ pub fn comm(thread: u64) -> [u8; 16] {
     read(thread, offset!(task_comm))
 }
 
-/// A task's `css_set`: which control groups it is in.
+/// A task's `css_set`: the control groups that it is in, all together. Another one means that the task was moved.
 #[inline(always)]
 pub fn css_set(task: u64) -> u64 {
     read(task, offset!(task_cgroups))
 }
 
 /// Fills in the current task, and gives the address of its network namespace.
+///
+/// The socket's namespace may be another: a process can create a socket and then `setns()`. That one decides conflicts.
 #[inline(always)]
 pub fn fill(out: &mut Task) -> u64 {
     let task = Pointer::current();
@@ -176,7 +186,7 @@ fn ns_pid(leader: Pointer, tgid: u32) -> u32 {
     match pid.read::<u32>(offset!(pid_level)) {
         0 => tgid,
         level @ 1..=DEEPEST => {
-            // A typed pointer takes no offset that is not a constant.
+            // Through probe reads: the verifier allows a constant offset only on a typed pointer.
             let pid: u64 = read(self::leader(current()), offset!(task_thread_pid));
             let number = u64::from(offset!(pid_numbers)) + u64::from(level * offset!(upid_size));
             read(pid + number, offset!(upid_nr))
@@ -187,8 +197,9 @@ fn ns_pid(leader: Pointer, tgid: u32) -> u32 {
 
 /// The `kernfs` node of the control group that names a process best; 0 if there is none.
 ///
-/// The unified hierarchy, unless the process is in its root; else the first of the configured v1 controllers in whose
-/// hierarchy it is not in the root. `/proc/PID/cgroup` is read by the same rule in user space.
+/// The one of the unified hierarchy, unless that is the root. On a hybrid host it is, for every process, and
+/// `bpf_get_current_cgroup_id()` says nothing there. Then the first v1 controller decides in which the process is not
+/// in the root. User space reads `/proc/PID/cgroup` by the same rule.
 #[inline(always)]
 pub fn cgroup(css_set: u64) -> u64 {
     if !has!(cset_dfl_cgrp) || !has!(cgroup_kn) || !has!(kn_parent) {

@@ -1,4 +1,4 @@
-//! Sockets of the unix family: their names, and whose a name is.
+//! `struct unix_sock`: names of the unix family, and whether `bind()` gave them.
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use portwatch_common::event::{
@@ -13,13 +13,13 @@ use crate::{
 
 /// `SOCK_DGRAM`.
 const SOCK_DGRAM: u16 = 2;
-/// Highest hash of a socket without an abstract name where names are kept by namespace: `UNIX_HASH_MOD` of
+/// Highest hash of a socket without an abstract name, where each namespace has a table: `UNIX_HASH_MOD` of
 /// `include/net/af_unix.h`.
 const NOT_ABSTRACT: u32 = 255;
-/// `sa_family_t`, in front of a name.
+/// Size of `sa_family_t`, in front of a name.
 const FAMILY_LEN: u32 = 2;
 
-/// Fills in a socket that shows a name.
+/// Fills in a socket that has a name. False if it has none.
 #[inline(always)]
 pub fn describe(sk: u64, row: &mut UnixSocket) -> bool {
     if !has!(unix_addr) || !has!(unix_addr_len) || !has!(unix_addr_name) {
@@ -30,7 +30,7 @@ pub fn describe(sk: u64, row: &mut UnixSocket) -> bool {
         return false;
     }
     let len: u32 = read(address, offset!(unix_addr_len));
-    // For the verifier: a length that lies within the row.
+    // For the verifier: a length within the row. Masked and not compared, as in `Call::read_address`.
     let len = len.saturating_sub(FAMILY_LEN) & (NAME_LEN as u32 - 1);
     let name = address + u64::from(offset!(unix_addr_name)) + u64::from(FAMILY_LEN);
     // SAFETY: the destination has room for `NAME_LEN` bytes; the helper cannot fault on the source.
@@ -51,24 +51,26 @@ pub fn describe(sk: u64, row: &mut UnixSocket) -> bool {
     true
 }
 
-/// Whether `bind()` gave the socket its name. An accepted connection shows that of its listener
-/// (`unix_stream_connect()`), and like a client that bound itself it is connected.
+/// Whether `bind()` gave the socket its name.
+///
+/// An accepted connection has the name of its listener (`unix_stream_connect()`). It is connected, as a client is that
+/// bound itself: the state does not tell the two apart.
 #[inline(always)]
 fn whose(sk: u64, address: u64, row: &UnixSocket) -> u8 {
     if row.socket_type == SOCK_DGRAM || row.state != state::ESTABLISHED {
         return role::NAMED;
     }
     if has!(net_unix_table) {
-        // A file's socket is in the table of those (`unix_insert_bsd_socket()`), an abstract one has a hash of its own.
+        // `bind()` puts a file's socket into a table (`unix_insert_bsd_socket()`), and gives an abstract one a hash.
         let bound = if row.file == 0 {
             read::<u32>(sk, offset!(skc_hash)) > NOT_ABSTRACT
         } else {
-            // `pprev` of the link: not linked in if it is 0.
+            // `pprev` of the link; 0 if the socket is in no table.
             read::<u64>(sk, offset!(skc_bind_node) + 8) != 0
         };
         return if bound { role::NAMED } else { role::ACCEPTED };
     }
-    // A client's address is its own.
+    // An accepted connection shares the listener's address; a client has one of its own.
     if read::<u32>(address, offset!(unix_addr_refs)) > 1 {
         role::ACCEPTED
     } else {

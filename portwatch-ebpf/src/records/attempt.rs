@@ -1,4 +1,7 @@
 //! The record of an attempt, put together when its call has returned.
+//!
+//! Only then has the kernel decided. [`begin`] has the arguments; this adds the task, the socket and, if the port was
+//! taken, the walk.
 
 use portwatch_common::{
     counters::Counter,
@@ -35,18 +38,21 @@ pub mod begin;
 
 const EADDRINUSE: u32 = 98;
 
-/// Completes the record that was begun, and sends it.
+/// Completes a record that was begun, and sends it.
 ///
-/// Its parts are functions of their own that do not call each other: up to 6.12 those that do share 512 bytes of stack.
+/// Its parts are functions of their own, called one after the other: up to 6.12, functions that call each other share
+/// 512 bytes of stack.
 #[inline(always)]
 pub fn complete(context: Context, sk: u64) {
     let Some(work) = Work::of(context as u32) else {
         return;
     };
+    // Before anything can fail: every attempt seen must be submitted, lost or filtered in the end.
     count(Counter::Seen);
     let what = compose(context as u32, sk);
     // SAFETY: a valid per-CPU value, which no program of another context touches.
     let start_boot_ns = unsafe { (*work).conflict.attempt.task.start_boot_ns };
+    // The process first: user space resolves an attempt's process when it reads the attempt.
     process::ensure(context, start_boot_ns);
     if what & TAKEN != 0 {
         port::send_port(sk, action::TAKEN, how::BIND);
@@ -56,11 +62,11 @@ pub fn complete(context: Context, sk: u64) {
     }
 }
 
-/// What [`compose`] found: no filter leaves the attempt out; it took a watched port.
+/// Answers of [`compose`]: no filter leaves the attempt out; it took a watched port.
 const WANTED: u32 = 1 << 0;
 const TAKEN: u32 = 1 << 1;
 
-/// Puts the record together, all but the walk.
+/// Puts the record together, except for the walk.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn compose(context: u32, sk: u64) -> u32 {
@@ -92,12 +98,12 @@ pub extern "C" fn compose(context: u32, sk: u64) -> u32 {
         }
     }
     requested(attempt);
-    // Filters select what is streamed, never what is owned.
+    // Filters apply to records only. An attempt that is filtered still gets the port, and may block another one later.
     let mut what = 0;
     if attempt.errno == 0 {
         what = remember(attempt);
     } else if attempt.requested.port != 0 {
-        // What was refused is watched, too.
+        // From the first refusal on the port is watched, so that the next one is told with its history.
         let bits = if attempt.errno == EADDRINUSE {
             bit::FAILED | bit::REFUSED
         } else {
@@ -113,14 +119,14 @@ pub extern "C" fn compose(context: u32, sk: u64) -> u32 {
     what | WANTED
 }
 
-/// Remembers who has a port from now on. [`TAKEN`] if that is to be told.
+/// Stores the owner of a port from now on. [`TAKEN`] if that is to be reported.
 #[inline(always)]
 fn remember(attempt: &Attempt) -> u32 {
     let socket = &attempt.socket;
     if !is_inet(socket) || socket.local.port == 0 {
         return 0;
     }
-    // When the call began: what it got, it got after that.
+    // The entry's time and not the return's: a connection can come in before the call returns, and must not look older.
     let since_ns = attempt.enter_ns;
     let listens = attempt.op != op::BIND;
     if is_tcp(socket) {
@@ -128,7 +134,7 @@ fn remember(attempt: &Attempt) -> u32 {
             !sock::is_bound_alone(sk, socket.local.port)
         });
     }
-    // A listener that was bound before is as old as its bind, whoever called listen().
+    // The process that bound a listener owns its port since then, whichever process called listen().
     if attempt.op == op::LISTEN {
         return 0;
     }
@@ -145,7 +151,7 @@ fn remember(attempt: &Attempt) -> u32 {
         seal: 0,
     };
     owners::set(By::Inode, &mut owner);
-    // Its inode goes when it is closed; its cookie stays with it to the end.
+    // A closed socket loses its inode, and keeps its cookie to the end: orphans and TIME_WAITs are found by that.
     if has!(fn_socket_ptr_cookie) && socket.cookie != 0 {
         owner.key = socket.cookie;
         owners::set(By::Cookie, &mut owner);
@@ -167,7 +173,9 @@ fn is_tcp(socket: &Socket) -> bool {
     socket.protocol == IPPROTO_TCP || socket.protocol == IPPROTO_MPTCP
 }
 
-/// The address as it was asked for: of `bind()` the caller's, of `listen()` the socket's.
+/// Fills in the requested address: the caller's of `bind()`, the socket's of `listen()`.
+///
+/// Not the socket's of `bind()`: a refusal has reset it, and a program of the control group can rewrite it.
 #[inline(always)]
 fn requested(attempt: &mut Attempt) {
     if attempt.op != op::BIND {
@@ -184,7 +192,7 @@ fn requested(attempt: &mut Attempt) {
         return;
     }
     r.family = u16::from_ne_bytes([s[0], s[1]]);
-    // `bind()` takes AF_UNSPEC with INADDR_ANY for AF_INET (`__inet_bind()`).
+    // `__inet_bind()` accepts AF_UNSPEC for AF_INET, with INADDR_ANY.
     if r.family == AF_UNSPEC && attempt.socket.local.family == AF_INET {
         r.family = AF_INET;
     }
@@ -206,12 +214,13 @@ fn requested(attempt: &mut Attempt) {
     }
 }
 
-/// Settings of the socket's namespace, needed when the attempt failed.
+/// Fills in the namespace's settings that explain a failure.
 #[inline(always)]
 fn namespace(sk: u64, net: u64, attempt: &mut Attempt) {
     if attempt.errno == 0 || net == 0 || !has!(net_port_range) {
         return;
     }
+    // A seqlock guards two `int`s before 6.8. Without it, a read during a change may have one old half.
     let (low, high) = if config!(port_range_packed) != 0 {
         let range: u32 = read(net, offset!(net_port_range));
         (range as u16, (range >> 16) as u16)
@@ -220,7 +229,7 @@ fn namespace(sk: u64, net: u64, attempt: &mut Attempt) {
         let high: u32 = read(net, offset!(net_port_range) + 4);
         (low as u16, high as u16)
     };
-    // Each half of the socket's own range counts if it lies within the namespace's (`inet_sk_get_local_port_range()`).
+    // IP_LOCAL_PORT_RANGE (6.3): each half counts if it lies within the namespace's (`inet_sk_get_local_port_range()`).
     let own: u32 = if is_inet(&attempt.socket) {
         read(sk, offset!(local_port_range))
     } else {
@@ -239,7 +248,7 @@ fn namespace(sk: u64, net: u64, attempt: &mut Attempt) {
     attempt.flags |= flag::NETNS_READ;
 }
 
-/// Walks the bind table if the port was taken, and hands the record over.
+/// Walks the bind table if the port was taken, and sends the record.
 #[inline(always)]
 fn send(context: Context, work: *mut Work, sk: u64) {
     // SAFETY: a valid per-CPU value, which no program of another context touches. The reference ends before the walk,
@@ -248,6 +257,7 @@ fn send(context: Context, work: *mut Work, sk: u64) {
         let attempt = &(*work).conflict.attempt;
         let protocol = attempt.socket.protocol;
         let udp = protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE;
+        // Nothing to walk in other families: a file or an abstract name is the conflict there.
         let walk = attempt.errno == EADDRINUSE
             && is_inet(&attempt.socket)
             && (udp || is_tcp(&attempt.socket));
@@ -267,9 +277,11 @@ fn send(context: Context, work: *mut Work, sk: u64) {
             bucket::walk(context, work, sk, net, port, udp);
             (*work).conflict.walk.candidates_len as usize
         };
+        // For the verifier, which knows nothing of what the steps wrote into the map.
         if kept > CANDIDATES {
             kept = CANDIDATES;
         }
+        // Candidates are the last member: only those that were kept are sent.
         len = size_of::<Conflict>() - (CANDIDATES - kept) * size_of::<Candidate>();
         kind = Kind::Conflict;
     }

@@ -1,4 +1,4 @@
-//! The only place that takes ring space, and that counts what has no room.
+//! The only place that takes ring space, and that counts records without room.
 
 use aya_ebpf::{
     bindings::{
@@ -30,31 +30,34 @@ pub fn header(kind: Kind, len: usize) -> Header {
     }
 }
 
-/// The reader is woken when so many bytes wait for it; it also looks by itself, ten times a second.
+/// Bytes that wait before a success wakes the reader, which also looks ten times a second by itself.
 const WAKE_BYTES: u64 = 512 * 1024;
 
-/// True if the reader is to be woken. Failures wake it at once; to be woken for each success would cost the caller more
-/// than the record.
+/// True if the reader must be woken.
+///
+/// A wake-up costs the caller 350 to 870 ns, an interrupt that the processor sends to itself (`irq_work`): more than
+/// the record. So successes wait, and of many failures in a row only the first wakes.
 #[inline(always)]
 fn wakes(urgent: bool) -> bool {
     if !urgent && EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) <= WAKE_BYTES {
         return false;
     }
-    // One that was woken and has not yet come to what it was woken for finds this record, too.
+    // A reader that has not come yet to the record that it was woken for will find this one, too.
     EVENTS.query(u64::from(BPF_RB_CONS_POS))
         >= woken().map_or(0, |end| {
-            // SAFETY: a valid map value. What another CPU writes meanwhile is as good.
+            // SAFETY: a valid map value. If another CPU writes meanwhile, either value does: at worst a wake-up too
+            // many.
             unsafe { end.read_volatile() }
         })
 }
 
-/// Behind the beginning of the last record that the reader was woken for: its place in the ring.
+/// One behind the beginning of the record that the reader was last woken for; zero if it never was.
 #[inline(always)]
 fn woken() -> Option<*mut u64> {
     WOKEN.get_ptr_mut(0)
 }
 
-/// Room for a record of a port or a `TIME_WAIT`.
+/// Room for a record of a port or a `TIME_WAIT`, which is written in place: the stack has little room for it.
 #[inline(always)]
 pub fn reserve<T: 'static>() -> Option<RingBufEntry<T>> {
     let entry = EVENTS.reserve::<T>(0);
@@ -64,7 +67,7 @@ pub fn reserve<T: 'static>() -> Option<RingBufEntry<T>> {
     entry
 }
 
-/// Hands such a record over, or gives its room back.
+/// Submits such a record, or gives its room back. It never wakes the reader, because nobody waits for it.
 #[inline(always)]
 pub fn submit_if<T: 'static>(wanted: bool, entry: RingBufEntry<T>) {
     if wanted {
@@ -75,7 +78,9 @@ pub fn submit_if<T: 'static>(wanted: bool, entry: RingBufEntry<T>) {
     }
 }
 
-/// Hands `len` bytes at `record` to user space and counts what came of it.
+/// Submits a copy of `len` bytes at `record`, and counts the result.
+///
+/// A copy, because the length of an attempt is known at run time only: the verifier wants a constant to reserve.
 ///
 /// # Safety
 ///
@@ -92,11 +97,14 @@ pub unsafe fn submit(
     let flags = if wakes {
         BPF_RB_FORCE_WAKEUP
     } else if urgent {
-        // The kernel wakes it if it is through with all before this when this is there.
+        // The reader may come to an end between the question and the submission. The kernel looks once more: without a
+        // flag it wakes a reader that has consumed everything before this record.
         0
     } else {
         BPF_RB_NO_WAKEUP
     };
+    // Read before the submission: another CPU may add a record in between, and then this place is too low. That wakes
+    // the reader once too often; a place too high would leave it asleep.
     let begin = EVENTS.query(u64::from(BPF_RB_PROD_POS));
     // SAFETY: the caller's promise; the map is a ring buffer.
     let failed = unsafe {
@@ -118,7 +126,7 @@ pub unsafe fn submit(
     failed == 0
 }
 
-/// Hands a whole record about a process to user space.
+/// Submits a whole record about a process.
 #[inline(always)]
 pub fn submit_process<T>(record: &T) -> bool {
     // SAFETY: a reference, so that every byte can be read; records have no padding.

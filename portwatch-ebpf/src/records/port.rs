@@ -1,4 +1,4 @@
-//! The records of who gets a port and who gives it back.
+//! Records of ports: a process takes or releases one.
 
 use portwatch_common::{
     event::{
@@ -17,14 +17,14 @@ use crate::{
     state::{owners, ports},
 };
 
-/// True for a socket whose life is streamed: each on a port that was asked for. On one that was only refused to somebody,
-/// not those that a listener accepted: of them there may be thousands in a second.
+/// True for a socket whose life is streamed: every one on a port of `--port`. On a port that was only refused to
+/// somebody, all but the connections that a listener accepted, of which there may be thousands in a second.
 #[inline(always)]
 pub fn is_streamed(socket: &Socket, owner: &Owner) -> bool {
     ports::has(socket.local.port, bit::ASKED) || how_of(socket, owner.roles) != how::UNKNOWN
 }
 
-/// Sends a record. A function of its own, which the verifier looks at once.
+/// Sends a record. A function of its own, which the verifier looks at once for all hooks.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn send_port(sk: u64, action: u32, how: u32) -> u32 {
@@ -41,6 +41,7 @@ pub extern "C" fn send_port(sk: u64, action: u32, how: u32) -> u32 {
     unsafe {
         (*record).header = emit::header(Kind::Port, size_of::<Port>());
         sock::fill(sk, common, &mut (*record).socket);
+        // The socket may have released the port already.
         (*record).socket.local.port = sock::last_port(sk);
         owners::of(&(*record).socket, &mut (*record).owner);
         (*record).action = action;
@@ -61,9 +62,10 @@ pub extern "C" fn send_port(sk: u64, action: u32, how: u32) -> u32 {
     0
 }
 
-/// How a socket got its port, as far as it shows.
+/// How a socket got its port, as far as the socket and its owner tell.
 #[inline(always)]
 fn how_of(socket: &Socket, roles: u32) -> u32 {
+    // The kernel sets the lock at an explicit bind, and an accepted connection does not inherit it.
     if socket.flags & socket_flag::BINDPORT_LOCK != 0 || roles & role::BOUND != 0 {
         how::BIND
     } else if roles & role::CONNECTED != 0 || socket.flags & socket_flag::CONNECT_BIND != 0 {

@@ -1,4 +1,6 @@
-//! Process records: sent once for each image of a process, before its first attempt.
+//! Records of processes, once for each image of a process and before its first attempt.
+//!
+//! All is read here and not from `/proc` later: a process that binds in vain often ends at once.
 
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use portwatch_common::event::{
@@ -16,7 +18,7 @@ use crate::{
     },
 };
 
-/// Sends the current process's record if it has not been sent since its last exec or change of control group.
+/// Sends the current process's record, unless user space has it since the last exec or change of control group.
 #[inline(always)]
 pub fn ensure(context: Context, start_boot_ns: u64) {
     let css_set = task::Pointer::current().read(offset!(task_cgroups));
@@ -25,7 +27,7 @@ pub fn ensure(context: Context, start_boot_ns: u64) {
     }
 }
 
-/// Sends the current process's record. A function of its own, which the verifier looks at once.
+/// Sends the current process's record. A function of its own, which the verifier looks at once for all hooks.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn send(context: u32, flags: u32) -> u32 {
@@ -61,6 +63,8 @@ pub extern "C" fn send(context: u32, flags: u32) -> u32 {
     0
 }
 
+/// Reads the arguments from the process's memory, where the process can overwrite them. A page that is not present
+/// cannot be read, because a program cannot wait for it.
 #[inline(always)]
 fn arguments(task: u64, record: &mut Process) {
     let mm: u64 = read(task, offset!(task_mm));
@@ -68,6 +72,7 @@ fn arguments(task: u64, record: &mut Process) {
     let end: u64 = read(mm, offset!(mm_arg_end));
     let mut len = end.wrapping_sub(start);
     record.argv_len = 0;
+    // Kernel threads have no memory. During an exec or prctl() the end may be before the start.
     if start == 0 || len == 0 || len > u64::from(u32::MAX) {
         return;
     }
@@ -90,7 +95,7 @@ fn arguments(task: u64, record: &mut Process) {
     }
 }
 
-/// The file that a task's process executes.
+/// The file that a process executes.
 #[inline(always)]
 fn executable(task: u64) -> u64 {
     let mm: u64 = read(task, offset!(task_mm));

@@ -1,4 +1,4 @@
-//! The records of the lives of `TIME_WAIT` mini-sockets.
+//! Records of `TIME_WAIT` mini-sockets: beginning, re-arming and end.
 
 use portwatch_common::{
     event::{Kind, time_wait::TimeWait},
@@ -14,7 +14,7 @@ use crate::{
     state::{globals::offset, owners},
 };
 
-/// Sends a record. A function of its own, which the verifier looks at once.
+/// Sends a record. A function of its own, which the verifier looks at once for all hooks.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn send_time_wait(tw: u64, action: u32, reason: u32, flags: u32) -> u32 {
@@ -33,6 +33,7 @@ pub extern "C" fn send_time_wait(tw: u64, action: u32, reason: u32, flags: u32) 
         (*record).header = emit::header(Kind::TimeWait, size_of::<TimeWait>());
         sock::fill(tw, common, &mut (*record).socket);
         owners::of(&(*record).socket, &mut (*record).owner);
+        // Namespace and hash lead back to the mini-socket when its timer is due (`hooks/recheck.rs`).
         (*record).net = common.net();
         (*record).hash = hash;
         (*record).action = action;

@@ -1,4 +1,6 @@
-//! What is remembered of a call between its entry and its return.
+//! Calls between their entry and their return.
+//!
+//! The entry knows the arguments and the return knows the result; only together they make an attempt.
 
 use aya_ebpf::{
     helpers::{bpf_get_current_pid_tgid, generated::bpf_ktime_get_boot_ns},
@@ -14,15 +16,19 @@ use portwatch_common::{
 
 use crate::state::counters::count;
 
-/// Calls that have begun and not ended, by `pid_tgid`. Not LRU: an entry is never dropped silently.
+/// System calls under way, by `pid_tgid`.
+///
+/// Not an LRU map, which would drop entries without a word. A return without its entry is reported as a seccomp
+/// refusal, so a lost entry would accuse a filter that does not exist. A full map fails the insertion instead, and that
+/// is counted.
 #[map]
 static CALLS: HashMap<u64, Call> = HashMap::with_max_entries(CALL_ENTRIES, 0);
 
-/// The same for `io_uring` requests, by the request's address.
+/// `io_uring` requests under way, by the request's address: a request may complete in another thread than it began in.
 #[map]
 static CALLS_URING: HashMap<u64, Call> = HashMap::with_max_entries(CALL_ENTRIES, 0);
 
-/// [`Call::op`] of a `listen()` of a family that has neither ports nor paths.
+/// [`Call::op`] of a `listen()` in a family that has neither ports nor paths.
 pub const IGNORED_LISTEN: u32 = u32::MAX;
 
 /// A call under way.
@@ -31,47 +37,49 @@ pub const IGNORED_LISTEN: u32 = u32::MAX;
 pub struct Call {
     /// When it began: `CLOCK_BOOTTIME`, ns.
     pub enter_ns: u64,
-    /// Where the caller keeps the address.
+    /// The address in the caller's memory.
     pub user_address: u64,
-    /// [`portwatch_common::event::attempt::op`]; 0 for a family that has no ports and no paths.
+    /// [`op`]; 0 for a `bind()` in a family that has neither ports nor paths.
     pub op: u32,
     pub fd: i32,
     pub addrlen: u32,
     pub backlog: i32,
-    /// [`flag`] bits.
+    /// [`portwatch_common::event::attempt::flag`] bits.
     pub flags: u32,
     pub reserved: u32,
-    /// How far it has got.
+    /// How far it has come: hooks below the call fill this in.
     pub stages: Stages,
     pub sockaddr: [u8; SOCKADDR_LEN],
 }
 
-/// The call that a thread (`pid_tgid`) is in, if it is traced.
+/// The traced call that a thread (`pid_tgid`) is in.
 #[inline(always)]
 pub fn current(thread: u64) -> Option<*mut Call> {
     CALLS.get_ptr_mut(&thread)
 }
 
-/// Forgets a thread's call.
+/// Drops a thread's call.
 #[inline(always)]
 pub fn remove(thread: u64) {
     // Of a key that exists, removal cannot fail.
     let _ = CALLS.remove(&thread);
 }
 
-/// The call that a request of `io_uring` makes, if it is traced.
+/// The traced call of an `io_uring` request.
 #[inline(always)]
 pub fn of_request(req: u64) -> Option<*mut Call> {
     CALLS_URING.get_ptr_mut(&req)
 }
 
-/// Forgets a request's call, if it has one.
+/// Drops the call of a request, if it has one.
 #[inline(always)]
 pub fn remove_request(req: u64) {
     let _ = CALLS_URING.remove(&req);
 }
 
-/// True if a call that was remembered as `remembered` can be one that returns as `returns` (bind or listen).
+/// True if a call that was stored as `remembered` can return as `returns` (bind or listen).
+///
+/// If the kernel skips the program at a return, the entry stays. The thread's next call must not take it for its own.
 #[inline(always)]
 pub const fn is_of(remembered: u32, returns: u32) -> bool {
     match remembered {
@@ -100,18 +108,19 @@ impl Call {
         }
     }
 
+    /// Address family that the caller asked for.
     #[inline(always)]
     pub const fn family(&self) -> u16 {
         u16::from_ne_bytes([self.sockaddr[0], self.sockaddr[1]])
     }
 
-    /// True for the families that are recorded.
+    /// True for the families that portwatch records.
     #[inline(always)]
     pub const fn is_of_interest(&self) -> bool {
         matches!(self.family(), AF_UNSPEC | AF_UNIX | AF_INET | AF_INET6)
     }
 
-    /// Remembers a call of the current thread.
+    /// Stores it as the current thread's call.
     #[inline(always)]
     pub fn remember(&self) {
         if CALLS.insert(&bpf_get_current_pid_tgid(), self, 0).is_err() {
@@ -119,7 +128,7 @@ impl Call {
         }
     }
 
-    /// Remembers the call of a request.
+    /// Stores it as the call of a request.
     #[inline(always)]
     pub fn remember_request(&self, req: u64) {
         if CALLS_URING.insert(&req, self, 0).is_err() {

@@ -1,4 +1,8 @@
-//! The index of bound TCP sockets by port. Best effort: whoever reads it looks at each socket anew.
+//! Index of bound and listening TCP sockets by port.
+//!
+//! A walk alone would miss them: the kernel adds to the front of a bucket's list, so thousands of `TIME_WAIT`s lie
+//! before an old listener, and a walk has a budget. The index keeps addresses only, which may have gone to other
+//! sockets since: readers look at each socket again before they believe it.
 
 use aya_ebpf::{macros::map, maps::LruHashMap};
 use portwatch_common::{
@@ -9,11 +13,11 @@ use portwatch_common::{
 
 use crate::state::counters::count;
 
-/// Listening and bound TCP sockets by port, so that a listener is found behind thousands of `TIME_WAIT`s.
+/// The index. LRU, because nothing removes a port that is no longer in use.
 #[map]
 static PORT_INDEX: LruHashMap<IndexKey, PortIndex> = LruHashMap::with_max_entries(16_384, 0);
 
-/// The index entry of a port, for reading.
+/// The entry of a port.
 #[inline(always)]
 pub fn get(netns: u32, port: u16) -> Option<*const PortIndex> {
     PORT_INDEX.get_ptr(&IndexKey {
@@ -22,8 +26,8 @@ pub fn get(netns: u32, port: u16) -> Option<*const PortIndex> {
     })
 }
 
-/// Remembers a socket that was bound or listens; `listened_ns` is when it began to listen, 0 if it did not. `is_stale` says
-/// whether a socket no longer has the port.
+/// Adds a socket that was bound or began to listen. `listened_ns` is when it began to listen, or 0. `is_stale` tells
+/// whether a socket has left the port since.
 #[inline(always)]
 pub fn insert(socket: &Socket, listened_ns: u64, is_stale: impl Fn(u64) -> bool) {
     let key = IndexKey {
@@ -31,11 +35,13 @@ pub fn insert(socket: &Socket, listened_ns: u64, is_stale: impl Fn(u64) -> bool)
         port: u32::from(socket.local.port),
     };
     if let Some(entry) = PORT_INDEX.get_ptr_mut(&key) {
-        // SAFETY: a valid map value. Two CPUs may write the same way: one of the sockets is not remembered then.
+        // SAFETY: a valid map value. If two CPUs write the same way, the index loses one socket, which a walk may still
+        // find.
         let entry = unsafe { &mut *entry };
         if listened_ns != 0 {
             entry.listened_ns = listened_ns;
         }
+        // Each way is judged only when it is needed: nothing tells the index that a socket closed.
         for way in entry.sk.iter_mut() {
             if *way == socket.sk || is_stale(*way) {
                 *way = socket.sk;

@@ -1,27 +1,31 @@
-//! Ports that are watched, and what they are told from.
+//! Watched ports, and the switches of the hooks that report them.
+//!
+//! Hooks of connections look here first: a busy server opens and closes 10,000 connections a second, and almost all of
+//! its ports are of no interest.
 
 use core::arch::asm;
 
 use aya_ebpf::{macros::map, maps::Array};
 use portwatch_common::maps::{PORTS as PORT_BYTES, port as bit};
 
-/// [`bit`]s of each port, in one value.
+/// [`bit`]s of each port. One value of 64 KiB: a map lookup by port would be a helper call for each event.
 #[map]
 static PORTS: Array<[u8; PORT_BYTES]> = Array::with_max_entries(1, 0);
 
-/// [`portwatch_common::maps::switch`] bits.
+/// [`portwatch_common::maps::switch`] bits. A map and not a global: the loader attaches first, and knows the answer
+/// then.
 #[map]
 static SWITCHES: Array<u32> = Array::with_max_entries(1, 0);
 
-/// The place of a port's byte.
+/// A port's byte.
 #[inline(always)]
 fn byte(port: u16) -> Option<*mut u8> {
     let all = PORTS.get_ptr_mut(0)?;
     let mut index = u64::from(port);
-    // SAFETY: changes nothing, which only the compiler knows: verifiers up to 6.12 take a number whose bytes were swapped
-    // for any number.
+    // SAFETY: changes nothing, as a `u16` fits. But verifiers up to 6.12 believe that a number whose bytes were swapped
+    // can be any number, and refuse the access. The compiler would drop an ordinary mask, so it is assembly.
     unsafe { asm!("{0} &= 65535", inout(reg) index, options(nomem, nostack)) };
-    // SAFETY: within the map's value.
+    // SAFETY: the value has a byte for each `u16`.
     Some(unsafe { all.cast::<u8>().add(index as usize) })
 }
 
@@ -34,7 +38,7 @@ pub fn has(port: u16, bits: u8) -> bool {
     byte(port).is_some_and(|byte| unsafe { *byte } & bits != 0)
 }
 
-/// True if who gets the port and who gives it back is streamed, at least in part.
+/// True if portwatch reports processes that take or release the port, at least in part.
 #[inline(always)]
 pub fn is_watched(port: u16) -> bool {
     port != 0 && has(port, bit::ASKED | bit::REFUSED)
@@ -44,8 +48,8 @@ pub fn is_watched(port: u16) -> bool {
 #[inline(always)]
 pub fn mark(port: u16, bits: u8) {
     if let Some(byte) = byte(port) {
-        // SAFETY: a valid map value. A byte of its own for each port: two CPUs that set the same bits agree, and what one
-        // of them undoes for the other is set again by the next failure.
+        // SAFETY: a valid map value. Not atomic: each port has a byte of its own, so a lost update concerns that port
+        // alone, and the port's next failure repeats it.
         unsafe { *byte |= bits };
     }
 }

@@ -1,4 +1,6 @@
-//! The `TIME_WAIT` that is about to be reused on this CPU, and why.
+//! The `TIME_WAIT` that is about to be reused, and why.
+//!
+//! `inet_twsk_kill()` ends every mini-socket and does not know why. Hooks that run before it on the same CPU do.
 
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 
@@ -15,12 +17,12 @@ struct Reuse {
     reason: u64,
 }
 
-/// Remembers that a mini-socket is about to end, and why.
+/// Notes that a mini-socket is about to end, and why.
 #[inline(always)]
 pub fn mark(tw: u64, reason: u32) {
     if let Some(reuse) = REUSE.get_ptr_mut(0) {
-        // SAFETY: a valid per-CPU value. From the mark to the end of a mini-socket the kernel keeps to one CPU, with
-        // softirqs off or in one.
+        // SAFETY: a valid per-CPU value. From the mark to the end of a mini-socket the kernel stays on one CPU, in a
+        // softirq or with softirqs off: nothing else marks meanwhile.
         unsafe {
             (*reuse).tw = tw;
             (*reuse).reason = u64::from(reason);
@@ -28,12 +30,13 @@ pub fn mark(tw: u64, reason: u32) {
     }
 }
 
-/// Why a mini-socket ends, if that was marked.
+/// The reason for the end of a mini-socket, if one was marked.
 #[inline(always)]
 pub fn take(tw: u64) -> Option<u32> {
     let reuse = REUSE.get_ptr_mut(0)?;
     // SAFETY: as above.
     unsafe {
+        // The mark of another mini-socket is left from a reuse that did not happen.
         if (*reuse).tw != tw {
             return None;
         }

@@ -9,6 +9,6 @@ use aya_ebpf::{
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
 
-/// Which record the reader of [`EVENTS`] was last woken for.
+/// Where in [`EVENTS`] the record lies that its reader was last woken for: one behind its beginning.
 #[map]
 pub static WOKEN: Array<u64> = Array::with_max_entries(1, 0);

@@ -1,4 +1,7 @@
-//! Work areas: where a record is put together that is too large for the stack.
+//! Work areas, for records that are too large for the stack.
+//!
+//! A program has 512 bytes of stack; up to 6.12 the functions that it calls share them. An attempt with its walk takes
+//! 3.4 kB.
 
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 use portwatch_common::{
@@ -7,15 +10,15 @@ use portwatch_common::{
     offsets::SOCK_COMMON_LEN,
 };
 
-/// Where an attempt is put together. Each context that can interrupt another has an entry of its own ([`Context`]).
+/// Attempts under construction, by [`Context`].
 #[map]
 static WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(Context::COUNT, 0);
 
-/// Where a process record is put together, by [`Context`].
+/// Process records under construction, by [`Context`].
 #[map]
 static PROCESS_WORK: PerCpuArray<ProcessWork> = PerCpuArray::with_max_entries(Context::COUNT, 0);
 
-/// The search for descriptors in messages that is under way on this CPU.
+/// The search through queues of unix sockets.
 #[map]
 static MESSAGES: PerCpuArray<Search> = PerCpuArray::with_max_entries(1, 0);
 
@@ -26,11 +29,11 @@ pub struct Work {
     pub conflict: Conflict,
     /// Its network namespace; 0 without one.
     pub net: u64,
-    /// Its `struct socket`, if it was found through a descriptor; else 0.
+    /// Its `struct socket`, if a descriptor led to it; else 0.
     pub socket: u64,
-    /// The sockets of the index, of the port that is walked for.
+    /// The index's sockets of the port.
     pub indexed: [u64; INDEX_WAYS],
-    /// Where the walk is.
+    /// State of the walk.
     pub cursor: Cursor,
     /// `struct sock_common` of the socket at hand.
     pub common: [u8; SOCK_COMMON_LEN],
@@ -44,7 +47,9 @@ impl Work {
     }
 }
 
-/// Where a walk is.
+/// State of a walk.
+///
+/// In a map and not on the stack: each step of the walk is a function of its own, which takes numbers only.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Cursor {
@@ -62,7 +67,7 @@ pub struct Cursor {
     pub at_head: u32,
     /// Every socket of the bucket got its port from `connect()`.
     pub connect_only: u32,
-    /// The socket of the attempt, which is not in its own way.
+    /// The socket of the attempt, which does not block itself.
     pub binder: u64,
     /// Its namespace.
     pub net: u64,
@@ -87,7 +92,7 @@ pub struct Cursor {
 pub struct ProcessWork {
     /// The record.
     pub record: Process,
-    /// The path that is being written.
+    /// State of the path that is being written.
     pub cursor: PathCursor,
 }
 
@@ -99,7 +104,7 @@ impl ProcessWork {
     }
 }
 
-/// A path being written.
+/// State of a path that is being written.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct PathCursor {
@@ -137,27 +142,30 @@ pub struct Search {
 }
 
 impl Search {
-    /// The one of this CPU.
+    /// The search of this CPU.
     #[inline(always)]
     pub fn current() -> Option<*mut Self> {
         MESSAGES.get_ptr_mut(0)
     }
 }
 
-/// Which per-CPU work area a program uses.
+/// Which work area of its CPU a program uses.
 ///
-/// A function's program can be preempted, by another one too; only itself the kernel keeps from running twice on a CPU.
-/// So each that puts a record together has an area of its own.
+/// Two programs may share an area only if neither can run in the middle of the other. The kernel guarantees that of a
+/// fentry or fexit program against itself alone (`prog->active`): others may preempt it, so each has an area of its
+/// own.
 #[derive(Clone, Copy)]
 #[repr(u32)]
 pub enum Context {
-    /// Tracepoints of system calls and of the scheduler: the kernel lets none of them interrupt another on a CPU.
+    /// Tracepoints of system calls and of the scheduler. While one runs, the kernel skips all others on that CPU
+    /// (`bpf_prog_active` in `trace_call_bpf()`). Since 7.2 it no longer does so for system calls; there
+    /// [`crate::kernel::preempt`] keeps them apart.
     Tracepoint = 0,
-    /// BTF tracepoints: they can run in a softirq, in the middle of the above.
+    /// BTF tracepoints. They can run in a softirq, in the middle of the above.
     Btf = 1,
-    /// Iterators, which are read by a process of their own.
+    /// Iterators, which run in the process that reads them.
     Iterator = 2,
-    /// `__inet_bind()`, when no system call leads to it.
+    /// `__inet_bind()`, when no system call led to it.
     KernelBind = 3,
     /// `__inet6_bind()`, likewise.
     KernelBind6 = 4,
@@ -173,13 +181,13 @@ impl Context {
     /// How many there are, rounded up to a power of two.
     pub const COUNT: u32 = 8;
 
-    /// For the verifier: a number that lies within the maps.
+    /// For the verifier: a number below the maps' sizes. A global function is verified for every argument.
     #[inline(always)]
     pub const fn masked(raw: u32) -> u32 {
         raw & (Self::COUNT - 1)
     }
 
-    /// The context that was passed as a number.
+    /// The context with this number.
     #[inline(always)]
     pub const fn of(raw: u32) -> Self {
         match raw {

@@ -1,7 +1,8 @@
-//! `IORING_OP_BIND` and `IORING_OP_LISTEN` (6.11), through tp_btf of io_uring's tracepoints.
+//! `io_uring`'s bind and listen, at tp_btf of its tracepoints, where functions cannot be hooked.
 //!
-//! Neither tracepoint's fields suffice: the request itself is read. `io_uring_submit_req` sees it before it runs,
-//! `io_uring_complete` when its result is there and its file is still open.
+//! The fields of the tracepoints do not suffice: `io_uring_submit_req` has the operation without file or address, and
+//! `io_uring_complete` the result without the operation. Their tp_btf form gives the request itself. At completion its
+//! result is there and its file is still open.
 
 use aya_ebpf::{
     helpers::generated::bpf_probe_read_kernel, macros::btf_tracepoint,
@@ -40,7 +41,8 @@ pub fn uring_submit(ctx: BtfTracePointContext) -> i32 {
         } else if opcode == offset!(op_listen) {
             op::LISTEN
         } else {
-            // Requests are recycled: one that completed unseen (`IOSQE_CQE_SKIP_SUCCESS`) must not lend its entry to this one.
+            // Requests are recycled. One that completed unseen (`IOSQE_CQE_SKIP_SUCCESS`) must not lend its entry to
+            // this one.
             calls::remove_request(req);
             return 0;
         };
@@ -59,9 +61,10 @@ pub fn uring_complete(ctx: BtfTracePointContext) -> i32 {
         let Some(call) = calls::of_request(req) else {
             return 0;
         };
-        // SAFETY: a valid map value; a request completes once.
+        // SAFETY: a valid map value. A request completes once.
         let call = unsafe { &mut *call };
         let opcode = u32::from(read::<u8>(req, offset!(req_opcode)));
+        // The entry is of an earlier request at this address.
         if opcode != offset!(op_bind) && opcode != offset!(op_listen) {
             calls::remove_request(req);
             return 0;
@@ -78,10 +81,11 @@ pub fn uring_complete(ctx: BtfTracePointContext) -> i32 {
     })
 }
 
-/// The address that `io_bind_prep()` copied from the caller.
+/// Reads the address that `io_bind_prep()` copied from the caller.
 ///
-/// It is the first thing in the request's data on some kernels, and behind the message's vector on others. A vector
-/// begins with a pointer, whose low 16 bits are never an address family: it is aligned to eight.
+/// Kernels keep it in different places, and BTF does not tell which: some have a bare `sockaddr_storage` in
+/// `async_data`, others a message that begins with a vector. A vector begins with a pointer, aligned to eight: its low
+/// 16 bits are never 2 or 10, the families of IPv4 and IPv6.
 #[inline(always)]
 fn address(req: u64, sk: u64, call: &mut Call) {
     let data: u64 = read(req, offset!(req_async_data));
@@ -100,7 +104,8 @@ fn address(req: u64, sk: u64, call: &mut Call) {
             at as *const _,
         )
     };
-    // How long a path is, is not known here: what lies behind it is of an earlier request.
+    // The family proves that this is the address. A unix path is left out: its length is not known here, and bytes of
+    // an earlier request lie behind it.
     if data == 0 || failed != 0 || call.family() != family || family == AF_UNIX {
         call.flags |= flag::ADDRESS_UNREAD;
     }

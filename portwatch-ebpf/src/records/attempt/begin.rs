@@ -1,4 +1,4 @@
-//! The beginning of an attempt's record: what is known of the call alone.
+//! The beginning of an attempt's record: facts of the call alone.
 
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_ktime_get_boot_ns};
 use portwatch_common::event::attempt::{flag, op};
@@ -12,24 +12,25 @@ use crate::{
     },
 };
 
-/// No socket has this address.
+/// Answer instead of a socket: the call is not recorded. No socket has this address.
 pub const NOT_OF_INTEREST: u64 = u64::MAX;
 
-/// Begins the record of a call that has returned, and gives its socket. A function of its own: up to 6.12 those that call
-/// each other share 512 bytes of stack.
+/// Begins the record of a system call that returns, and gives its socket.
+///
+/// A function of its own, for the stack: up to 6.12, functions that call each other share 512 bytes.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn begin_returned(op: u32, result: i64) -> u64 {
     let thread = bpf_get_current_pid_tgid();
-    // An entry of the other kind is left from a call whose return was not traced.
-    // SAFETY: a valid map value, which only this thread's own calls write.
+    // An entry of the other kind is left from a call whose return the kernel skipped.
+    // SAFETY: a valid map value, which only this thread's own hooks write.
     let call = calls::current(thread).filter(|call| unsafe { calls::is_of((**call).op, op) });
     let Some(call) = call else {
         return find(begin_unseen(op, result));
     };
     // SAFETY: as above.
     let call = unsafe { &mut *call };
-    // Where programs can be preempted and so be skipped, an entry may be left from an earlier call.
+    // Of the same kind it can be left only where programs are preempted and skipped. The registers tell.
     if config!(keeps_cpu) != 0 && !call.is_registers() {
         return find(begin_unseen(op, result));
     }
@@ -47,7 +48,7 @@ fn begin_seen(call: &mut Call, result: i64) -> u64 {
     if call.flags & flag::ADDRESS_UNREAD != 0 && call.read_address() {
         call.flags = flag::ADDRESS_READ_LATE;
     }
-    // On return the address of a call may turn out to be of another family.
+    // An address that was read late may turn out to be of a family that is not recorded.
     if call.op == op::BIND && call.flags & flag::ADDRESS_UNREAD == 0 && !call.is_of_interest() {
         return NOT_OF_INTEREST;
     }
@@ -55,7 +56,7 @@ fn begin_seen(call: &mut Call, result: i64) -> u64 {
     find(call.fd)
 }
 
-/// The socket behind the descriptor of the call that returns.
+/// The socket of the descriptor of the call that returns.
 #[inline(always)]
 fn find(fd: i32) -> u64 {
     let found = descriptor::from_fd(fd);
@@ -66,8 +67,10 @@ fn find(fd: i32) -> u64 {
     found.sk
 }
 
-/// Begins the record of a call that was refused before it began (seccomp), or begun before its entry was traced, and
-/// gives its descriptor. A function of its own, because its call lies on the stack.
+/// Begins the record of a call without an entry, and gives its descriptor.
+///
+/// seccomp refused it before the entry, or it began before the entry's program was attached. A function of its own,
+/// because its [`Call`] lies on the stack.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn begin_unseen(op: u32, result: i64) -> i32 {
@@ -77,7 +80,7 @@ pub extern "C" fn begin_unseen(op: u32, result: i64) -> i32 {
     call.fd
 }
 
-/// Begins the record of an attempt in the work area, with what is known of the call.
+/// Begins the record of an attempt in the work area.
 #[inline(always)]
 pub fn begin(context: Context, call: &Call, result: i64) {
     let Some(work) = Work::of(context as u32) else {
