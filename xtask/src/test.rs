@@ -1,5 +1,7 @@
 //! `cargo xtask test`: all tests, on this machine and on Debian's kernels.
 
+mod parts;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -8,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::shell::{output, root, run, say};
 use crate::{LIMIT, kernels, setup, vm};
+use parts::Parts;
 
 /// Which tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,20 +28,23 @@ pub(crate) enum Which {
 /// Where the kernel's tracepoints are listed.
 const TRACEFS: &str = "/sys/kernel/tracing";
 
-/// Prepares the machine, builds what the tests run, and runs them. Arguments are for `cargo test`: who selects some of its
-/// tests does not wait for Debian's kernels.
+/// Prepares the machine, builds what the tests run, and runs all parts, whether or not one fails. Arguments are for
+/// `cargo test`: who selects some of its tests does not wait for Debian's kernels.
 pub(crate) fn test(which: Which, arguments: &[String]) -> Result<()> {
+    let mut parts = Parts::default();
     if which != Which::Unit {
-        prepare()?;
+        prepare(&mut parts);
     }
     if which != Which::Kernels {
-        on_this_machine(which, arguments)?;
+        parts.run("tests on this machine", || {
+            on_this_machine(which, arguments)
+        });
     }
-    match which {
-        Which::All if arguments.is_empty() => on_other_kernels(),
-        Which::Kernels => on_other_kernels(),
-        _ => Ok(()),
+    if which == Which::Kernels || which == Which::All && arguments.is_empty() {
+        parts.run("tests on Debian's kernels", on_other_kernels);
     }
+    say(parts.end()?);
+    Ok(())
 }
 
 fn on_this_machine(which: Which, arguments: &[String]) -> Result<()> {
@@ -82,20 +88,20 @@ fn on_other_kernels() -> Result<()> {
 
 /// Installs the programs that the tests run, fetches kernels, mounts tracefs. In CI each of them has to succeed; elsewhere
 /// the tests that miss something say so.
-fn prepare() -> Result<()> {
+fn prepare(parts: &mut Parts) {
     let in_ci = std::env::var_os("CI").is_some();
-    for (what, done) in [
-        ("programs", setup::tests()),
-        ("kernels", kernels::ensure_all(false)),
-        ("tracefs", mount_tracefs()),
-    ] {
-        match done {
-            Err(error) if in_ci => return Err(error).context(what),
-            Err(error) => say(format!("warning: tests will be skipped: {error:#}")),
-            Ok(()) => {}
+    let preparations: [(&'static str, fn() -> Result<()>); 3] = [
+        ("programs", setup::tests),
+        ("kernels", || kernels::ensure_all(false)),
+        ("tracefs", mount_tracefs),
+    ];
+    for (name, preparation) in preparations {
+        if in_ci {
+            parts.run(name, preparation);
+        } else {
+            parts.prepare(name, preparation);
         }
     }
-    Ok(())
 }
 
 /// The tracepoints' numbers are read there. Ordinary systems have it mounted.
