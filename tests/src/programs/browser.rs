@@ -96,17 +96,23 @@ impl Browser {
         self.post("execute/sync", &json!({"script": script, "args": []}))
     }
 
-    /// Waits until an expression is true: the page looks again with each frame.
+    /// Waits until an expression is true: the page looks with each frame, and never before one. Scrolling, a new size and new
+    /// colours reach a page only with a frame, and what a page draws then is there before it takes the next command.
     pub fn until(&self, expression: &str) -> Result<()> {
         let script = format!(
             "const [tell] = arguments;
              const look = () => {{ if ({expression}) tell(true); else requestAnimationFrame(look); }};
-             look();"
+             requestAnimationFrame(look);"
         );
         let asked = self.post("execute/async", &json!({"script": script, "args": []}));
         asked
             .map(drop)
             .with_context(|| format!("never true: {expression}"))
+    }
+
+    /// Waits until the page has drawn all that it knows of now.
+    pub fn frame(&self) -> Result<()> {
+        self.until("true")
     }
 
     /// The text of the first element that a selector finds; empty if there is none.
@@ -118,7 +124,8 @@ impl Browser {
         Ok(self.run(&script)?.as_str().unwrap_or_default().to_owned())
     }
 
-    /// Presses keys one after the other; those without a character have the code points that `WebDriver` gives them.
+    /// Presses keys one after the other, and waits until what they changed is drawn. Those without a character have the
+    /// code points that `WebDriver` gives them.
     pub fn press(&self, keys: &str) -> Result<()> {
         let actions: Vec<Value> = keys
             .chars()
@@ -127,11 +134,11 @@ impl Browser {
             })
             .collect();
         let source = json!({"type": "key", "id": "keys", "actions": actions});
-        self.post("actions", &json!({"actions": [source]}))
-            .map(drop)
+        self.post("actions", &json!({"actions": [source]}))?;
+        self.frame()
     }
 
-    /// Moves the mouse, and clicks if told so.
+    /// Moves the mouse, clicks if told so, and waits until what that changed is drawn.
     pub fn point(&self, x: i64, y: i64, click: bool) -> Result<()> {
         let mut actions = vec![json!({"type": "pointerMove", "duration": 0, "x": x, "y": y})];
         if click {
@@ -139,24 +146,26 @@ impl Browser {
             actions.push(json!({"type": "pointerUp", "button": 0}));
         }
         let source = json!({"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": actions});
-        self.post("actions", &json!({"actions": [source]}))
-            .map(drop)
+        self.post("actions", &json!({"actions": [source]}))?;
+        self.frame()
     }
 
-    /// Makes the page as large as this, whatever the window.
+    /// Makes the page as large as this, whatever the window, and waits until it is drawn so.
     pub fn resize(&self, width: u32, height: u32) -> Result<()> {
         let size =
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         let command = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": size});
-        self.post("goog/cdp/execute", &command).map(drop)
+        self.post("goog/cdp/execute", &command)?;
+        self.frame()
     }
 
-    /// Has the system prefer `light` or `dark`.
+    /// Has the system prefer `light` or `dark`, and waits until the page is drawn so.
     pub fn prefer(&self, scheme: &str) -> Result<()> {
         let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
         let command =
             json!({"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}});
-        self.post("goog/cdp/execute", &command).map(drop)
+        self.post("goog/cdp/execute", &command)?;
+        self.frame()
     }
 
     /// What is in the console: messages, errors, and what the page's policy has refused.

@@ -146,7 +146,6 @@ fn it_is_light_or_dark() {
     page.until("document.documentElement.dataset.theme === 'dark'");
     assert_ne!(page.run(ground), light);
     // The picture, too, is drawn in the colours of the night.
-    page.until("document.documentElement.dataset.drawn");
     page.press(ARROW_RIGHT);
     assert!(page.pixels("k0") > 50);
     page.press('t');

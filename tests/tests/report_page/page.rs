@@ -74,7 +74,7 @@ impl Page {
         self.browser.until(expression).unwrap();
     }
 
-    /// Draws are done before the next frame.
+    /// What was drawn with the next frame.
     pub(crate) fn drawn(&self) -> Vec<u64> {
         self.until("document.documentElement.dataset.drawn");
         self.run("return document.documentElement.dataset.drawn")
