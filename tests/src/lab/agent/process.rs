@@ -81,7 +81,7 @@ pub(super) fn add_address(addr: Ipv4Addr) -> Result<Reply> {
     address.sa_family = libc::AF_INET as libc::sa_family_t;
     // Behind the port, which is 0.
     for (to, from) in address.sa_data[2..].iter_mut().zip(addr.octets()) {
-        *to = from.cast_signed();
+        *to = from as libc::c_char;
     }
     let address = libc::__c_anonymous_ifr_ifru { ifru_addr: address };
     configure("lo:1", libc::SIOCSIFADDR, address).context("address")?;
@@ -102,7 +102,7 @@ fn configure(
     // SAFETY: all-zero bytes are a valid `ifreq`.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes()) {
-        *to = from.cast_signed();
+        *to = from as libc::c_char;
     }
     request.ifr_ifru = value;
     // SAFETY: the request lives until the call returns.
