@@ -2,7 +2,7 @@
 //! the kernel does.
 //!
 //! [`pair`] says what a pair is and [`generate`] makes them. [`stage`] has the existing socket hold a port, with [`fate`]
-//! for connections; [`play`] asks for the port and compares. [`kernel`] finds out what this kernel does differently from
+//! for connections; [`mod@play`] asks for the port and compares. [`kernel`] finds out what this kernel does differently from
 //! others, and [`layout`] whether its types bear that out; [`bucket`] knows the shortcuts that the kernel takes and the
 //! rule need not. [`known`] has the few cases that are known to be otherwise, row by row.
 //!

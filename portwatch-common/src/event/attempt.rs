@@ -29,7 +29,7 @@ pub mod flag {
     pub const IO_URING: u32 = 1 << 4;
     /// The port that was asked for is in `ip_local_reserved_ports`.
     pub const PORT_RESERVED: u32 = 1 << 5;
-    /// The facts in [`Attempt::netns`] were read.
+    /// The facts in [`super::Attempt::netns`] were read.
     pub const NETNS_READ: u32 = 1 << 6;
     /// Not a system call: the kernel bound a socket for itself, or a BPF program did.
     pub const KERNEL: u32 = 1 << 7;

@@ -90,6 +90,6 @@ pub struct Rechecked {
     pub expires_in_jiffies: i64,
     /// Non-zero if it is still there.
     pub present: u32,
-    /// [`super::Socket::substate`] now.
+    /// [`super::socket::Socket::substate`] now.
     pub substate: u32,
 }
