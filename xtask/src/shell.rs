@@ -15,6 +15,18 @@ pub(crate) fn root() -> PathBuf {
         .map_or_else(|| manifest.clone(), Path::to_path_buf)
 }
 
+/// The cargo that runs this program.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root());
+    cargo
+}
+
+/// Whether this is CI, where nothing that is missing may be left out.
+pub(crate) fn in_ci() -> bool {
+    std::env::var_os("CI").is_some()
+}
+
 /// A line for the person who waits.
 #[expect(clippy::print_stderr, reason = "the one place that talks to people")]
 pub(crate) fn say(line: impl AsRef<str>) {

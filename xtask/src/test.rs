@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::shell::{output, root, run, say};
+use crate::shell::{cargo, in_ci, output, run, say};
 use crate::{LIMIT, kernels, setup, vm};
 use parts::Parts;
 
@@ -48,8 +48,7 @@ pub(crate) fn test(which: Which, arguments: &[String]) -> Result<()> {
 }
 
 fn on_this_machine(which: Which, arguments: &[String]) -> Result<()> {
-    let mut cargo = cargo();
-    run(cargo.args([
+    run(cargo().args([
         "build",
         "--release",
         "--locked",
@@ -58,7 +57,7 @@ fn on_this_machine(which: Which, arguments: &[String]) -> Result<()> {
         "--package",
         "portwatch-report",
     ]))?;
-    let mut cargo = self::cargo();
+    let mut cargo = cargo();
     cargo.args(["test", "--locked", "--no-fail-fast"]);
     match which {
         Which::Unit => cargo.args([
@@ -89,14 +88,13 @@ fn on_other_kernels() -> Result<()> {
 /// Installs the programs that the tests run, fetches kernels, mounts tracefs. In CI each of them has to succeed; elsewhere
 /// the tests that miss something say so.
 fn prepare(parts: &mut Parts) {
-    let in_ci = std::env::var_os("CI").is_some();
     let preparations: [(&'static str, fn() -> Result<()>); 3] = [
         ("programs", setup::tests),
         ("kernels", || kernels::ensure_all(false)),
         ("tracefs", mount_tracefs),
     ];
     for (name, preparation) in preparations {
-        if in_ci {
+        if in_ci() {
             parts.run(name, preparation);
         } else {
             parts.prepare(name, preparation);
@@ -112,13 +110,6 @@ fn mount_tracefs() -> Result<()> {
     }
     say(format!("Mounting tracefs on {TRACEFS} ..."));
     run(Command::new("mount").args(["-t", "tracefs", "tracefs", TRACEFS]))
-}
-
-/// The cargo that runs this program.
-fn cargo() -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root());
-    cargo
 }
 
 /// Where cargo puts what it builds: this program is in the directory of a profile in it.
