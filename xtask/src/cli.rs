@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{LIMIT, bench, vm};
+use crate::{LIMIT, bench, lint, vm};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about, version, arg_required_else_help = true)]
@@ -45,6 +45,9 @@ pub(crate) enum Command {
         #[arg(long)]
         refresh: bool,
     },
+    /// Check the tree: its form, its documentation, what depends on what, its words.
+    #[command(after_help = lint::EXAMPLES)]
+    Lint(lint::LintArgs),
     /// Install what the tests run, then run them all; those that trace need root.
     #[command(after_help = TEST_EXAMPLES)]
     Test {

@@ -6,6 +6,7 @@ mod cli;
 mod duckdb;
 mod ebpf;
 mod kernels;
+mod lint;
 mod setup;
 mod shell;
 mod stamp;
@@ -56,6 +57,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             }
             Ok(())
         }
+        Command::Lint(args) => return Ok(lint::lint(&args)),
         Command::Kernels { refresh } => kernels::ensure_all(refresh),
         Command::Test {
             unit,
