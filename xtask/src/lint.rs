@@ -1,6 +1,7 @@
 //! `cargo xtask lint`: checks of the tree. Each runs, whatever the others find; what they found is summed up at the end.
 
 mod cargo;
+mod msrv;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -61,6 +62,7 @@ const CHECKS: &[Check] = &[
     Check::new("fmt", "rustfmt would change no file", cargo::fmt),
     Check::new("clippy", "clippy has no warning", cargo::clippy),
     Check::new("doc", "rustdoc has no warning", cargo::doc),
+    Check::new("msrv", "the stated rust-version compiles it", msrv::msrv),
     Check::new(
         "aarch64",
         "everything but the kernel side compiles for aarch64",

@@ -14,6 +14,7 @@ mod strip;
 mod test;
 mod toolchain;
 mod vm;
+mod workspace;
 
 use std::process::ExitCode;
 use std::time::Duration;
