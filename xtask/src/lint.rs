@@ -1,6 +1,7 @@
 //! `cargo xtask lint`: checks of the tree. Each runs, whatever the others find; what they found is summed up at the end.
 
 mod cargo;
+mod deny;
 mod msrv;
 
 use std::process::ExitCode;
@@ -68,6 +69,20 @@ const CHECKS: &[Check] = &[
         "everything but the kernel side compiles for aarch64",
         cargo::aarch64,
     ),
+    Check::new(
+        "deny",
+        "dependencies have a licence and a source that deny.toml allows",
+        deny::deny,
+    ),
+    Check {
+        // The database lies outside of the package registries, where CI need not reach.
+        skips_in_ci: true,
+        ..Check::new(
+            "advisories",
+            "nothing is known against the dependencies",
+            deny::advisories,
+        )
+    },
 ];
 
 fn names() -> PossibleValuesParser {
