@@ -3,6 +3,7 @@
 mod cargo;
 mod deny;
 mod msrv;
+mod rings;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -61,6 +62,11 @@ impl Check {
 /// Quick ones first.
 const CHECKS: &[Check] = &[
     Check::new("fmt", "rustfmt would change no file", cargo::fmt),
+    Check::new(
+        "rings",
+        "each crate depends only on what its ring allows",
+        rings::rings,
+    ),
     Check::new("clippy", "clippy has no warning", cargo::clippy),
     Check::new("doc", "rustdoc has no warning", cargo::doc),
     Check::new("msrv", "the stated rust-version compiles it", msrv::msrv),

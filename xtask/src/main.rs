@@ -9,6 +9,7 @@ mod kernels;
 mod lint;
 mod setup;
 mod shell;
+mod sources;
 mod stamp;
 mod strip;
 mod test;
