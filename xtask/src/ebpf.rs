@@ -14,7 +14,7 @@ use crate::toolchain::{Toolchain, cargo_home};
 
 const TARGET: &str = "bpfel-unknown-none";
 
-/// What rustc is told, apart from paths. `bpf_target_arch` selects whose `pt_regs` aya-ebpf reads, which only kprobes and
+/// Arguments for rustc, apart from paths. `bpf_target_arch` selects whose `pt_regs` aya-ebpf reads, which only kprobes and
 /// uprobes have: portwatch has none, so that one little-endian object serves every architecture.
 pub(crate) const FLAGS: &[&str] = &[
     "--cfg=bpf_target_arch=\"x86_64\"",

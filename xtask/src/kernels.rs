@@ -68,7 +68,7 @@ impl Kernel {
         Ok(cache()?.join("kernels").join(self.name))
     }
 
-    /// Makes sure that it is there and returns where. With `refresh` it is fetched anew, should there be a newer one.
+    /// Makes sure that it is there and returns where. With `refresh` it fetches a newer one, if there is any.
     pub(crate) fn ensure(&self, refresh: bool) -> Result<PathBuf> {
         let directory = self.directory()?;
         // Written last.

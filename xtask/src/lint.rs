@@ -4,6 +4,7 @@ mod cargo;
 mod deny;
 mod msrv;
 mod rings;
+mod words;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -62,6 +63,11 @@ impl Check {
 /// Quick ones first.
 const CHECKS: &[Check] = &[
     Check::new("fmt", "rustfmt would change no file", cargo::fmt),
+    Check::new(
+        "words",
+        "no text has a word that xtask/words.toml lists",
+        words::words,
+    ),
     Check::new(
         "rings",
         "each crate depends only on what its ring allows",

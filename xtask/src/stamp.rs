@@ -1,7 +1,7 @@
 //! What the committed object was made of.
 //!
 //! A text file next to the object: the digest of every source that goes into it, the toolchain that made it, and the
-//! digest of the result. Whoever changes a source without rebuilding the object is told so by a test.
+//! digest of the result. A test fails if a source was changed and the object was not rebuilt.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};

@@ -32,7 +32,7 @@ impl Archive {
     pub(crate) fn open(suites: &[(Mirror, &str)], directory: &Path) -> Result<Self> {
         if !apt::is_here() || !Path::new(KEYRING).is_file() {
             bail!(
-                "Debian's packages can be had, and checked, only on Debian: there is no {KEYRING}"
+                "Debian's packages can be fetched and checked only on Debian: there is no {KEYRING}"
             );
         }
         for part in ["lists/partial", "cache/archives/partial"] {

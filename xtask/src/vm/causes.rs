@@ -11,7 +11,7 @@ use super::table::HERE;
 
 const FILE: &str = "docs/causes.md";
 
-/// What no scenario has made happen there, or cannot be told there.
+/// No scenario has made it happen there, or portwatch cannot name it there.
 const NOTHING: &str = "-";
 
 /// One kernel in one tier.
@@ -20,7 +20,7 @@ pub(super) struct Column {
     /// What the kernel is called.
     name: String,
     tier: Tier,
-    /// For each cause how sure it was, or what was told in its place.
+    /// For each cause how sure it was, or the cause that was named in its place.
     proven: BTreeMap<String, String>,
 }
 

@@ -38,7 +38,7 @@ pub(super) struct Guest<'a> {
     pub(super) jobs: &'a [Job],
     /// Longest time that it may run.
     pub(super) limit: Duration,
-    /// Its output is kept to its end, and meanwhile only the jobs' titles are told.
+    /// Keeps its output to its end, and meanwhile shows only the jobs' titles.
     pub(super) is_quiet: bool,
 }
 

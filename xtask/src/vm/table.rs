@@ -24,7 +24,7 @@ pub(super) struct Row {
     name: String,
     release: String,
     tier: Tier,
-    /// How each capability is had; what is not among them is not.
+    /// How portwatch gets each capability; it lacks those that are not here.
     levels: BTreeMap<String, String>,
 }
 
