@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{LIMIT, bench, lint, vm};
+use crate::{LIMIT, bench, drawing, lint, vm};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about, version, arg_required_else_help = true)]
@@ -48,6 +48,13 @@ pub(crate) enum Command {
     /// Check the tree: its form, its documentation, what depends on what, its words.
     #[command(after_help = lint::EXAMPLES)]
     Lint(lint::LintArgs),
+    /// Draw the crates and their modules into docs/architecture.md, from the manifests and the sources.
+    #[command(after_help = drawing::EXAMPLES)]
+    Drawing {
+        /// Change nothing: fail if the committed drawing is not up to date.
+        #[arg(long)]
+        check: bool,
+    },
     /// Install what the tests run, then run them all; those that trace need root.
     #[command(after_help = TEST_EXAMPLES)]
     Test {

@@ -13,6 +13,7 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
+use crate::drawing;
 use crate::shell::{in_ci, say};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -72,6 +73,11 @@ const CHECKS: &[Check] = &[
         "rings",
         "each crate depends only on what its ring allows",
         rings::rings,
+    ),
+    Check::new(
+        "drawing",
+        "docs/architecture.md draws the crates and modules as they are",
+        || drawing::check().map(|()| Outcome::Passed),
     ),
     Check::new("clippy", "clippy has no warning", cargo::clippy),
     Check::new("doc", "rustdoc has no warning", cargo::doc),

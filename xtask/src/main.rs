@@ -3,10 +3,12 @@
 mod apt;
 mod bench;
 mod cli;
+mod drawing;
 mod duckdb;
 mod ebpf;
 mod kernels;
 mod lint;
+mod page;
 mod setup;
 mod shell;
 mod sources;
@@ -59,6 +61,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             }
             Ok(())
         }
+        Command::Drawing { check: true } => drawing::check(),
+        Command::Drawing { check: false } => drawing::draw(),
         Command::Lint(args) => return Ok(lint::lint(&args)),
         Command::Kernels { refresh } => kernels::ensure_all(refresh),
         Command::Test {
