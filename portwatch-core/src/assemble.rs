@@ -1,4 +1,4 @@
-//! From the kernel's facts to records: who, on which port, who was in the way, and why.
+//! From the kernel's facts to records: who, on which port, who blocked it, and why.
 //!
 //! Pure: what has to be looked up is asked of [`Surroundings`], so that all of it is tested without root.
 
@@ -52,7 +52,7 @@ pub struct Assembler<S> {
     told: Vec<Record>,
     /// How long the machine had been suspended when that was last asked.
     suspended_ns: u64,
-    /// It is told when a `TIME_WAIT` begins.
+    /// Hooks report when a `TIME_WAIT` begins.
     sees_time_waits: bool,
     failures: BTreeMap<Cause, u64>,
     /// Successes that were taken in for the end of an episode alone, and told nobody anything.

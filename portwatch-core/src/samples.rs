@@ -239,7 +239,7 @@ pub fn verdict() -> Verdict {
     }
 }
 
-/// A failed attempt with these sockets in its way.
+/// A failed attempt with these blockers.
 pub fn conflict(blockers: Vec<Blocker>, verdict: Option<Verdict>) -> Attempt {
     let count = |state| {
         blockers
@@ -270,7 +270,7 @@ pub fn conflict(blockers: Vec<Blocker>, verdict: Option<Verdict>) -> Attempt {
     }
 }
 
-/// A failed attempt without anything in its way.
+/// A failed attempt without a blocker.
 pub fn refused(result: &str, errno: u32, verdict: Option<Verdict>) -> Attempt {
     Attempt {
         result: result.to_owned(),

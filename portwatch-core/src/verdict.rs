@@ -1,4 +1,4 @@
-//! Judges a failure: who was in the way, by which clause of the kernel's rule, and what would have worked.
+//! Judges a failure: who blocked it, by which clause of the kernel's rule, and what would have worked.
 //!
 //! Pure: facts come in with the attempt, nothing else is looked up. So a recorded attempt can be judged again.
 //!

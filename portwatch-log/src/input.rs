@@ -158,7 +158,7 @@ impl Input {
     }
 }
 
-/// A file of which the bytes that were read are counted.
+/// A file that counts the bytes read from it.
 struct Counted {
     file: File,
     read: Arc<AtomicU64>,

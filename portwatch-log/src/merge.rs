@@ -27,7 +27,7 @@ pub struct Merged {
 struct Source {
     reader: Reader,
     head: Option<Entry>,
-    /// When `head` happened; `None` of what has no time, which is told at once.
+    /// When `head` happened; `None` of an entry without a time, which comes at once.
     time: Option<Timestamp>,
 }
 

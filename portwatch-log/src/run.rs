@@ -40,7 +40,7 @@ struct Run {
     boot_ns: Big,
     /// Number of its last record.
     seq: u64,
-    /// It was told why its end is missing.
+    /// The reason why its end is missing was reported.
     is_cut_off: bool,
 }
 
@@ -58,7 +58,7 @@ impl Run {
 pub struct Step {
     /// It is a `start` that begins another file of the run that is being read, and not another run.
     pub continues: bool,
-    /// What is to be told of the run before.
+    /// The problem of the run before.
     pub problem: Option<Problem>,
 }
 
@@ -104,7 +104,7 @@ impl Runs {
         }
     }
 
-    /// The log ends: what is to be told of its last run.
+    /// The log ends: the problem of its last run.
     pub fn end(&mut self) -> Option<Problem> {
         let run = self.run.take()?;
         (!run.is_cut_off).then_some(Problem::NoStop)

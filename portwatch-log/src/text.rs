@@ -1,6 +1,6 @@
 //! Records as people read them on a terminal.
 //!
-//! An attempt is one line; what stood in its way follows, indented, each fact behind its label. The text is a pure
+//! An attempt is one line; its blocker follows, indented, each fact behind its label. The text is a pure
 //! function of the records and the time zone: a log replayed later shows what the terminal showed.
 
 mod attempt;
@@ -190,7 +190,7 @@ impl Text {
         let what = match (kind.as_str(), *count) {
             ("attempt", 1) => "attempt".to_owned(),
             ("attempt", _) => "attempts".to_owned(),
-            // The attempt itself is told.
+            // The attempt itself is shown.
             ("entry", 1) => "address that an attempt asked for".to_owned(),
             ("entry", _) => "addresses that attempts asked for".to_owned(),
             ("port", 1) => "record of a port or a TIME_WAIT".to_owned(),

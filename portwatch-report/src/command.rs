@@ -83,7 +83,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
         return ended.map(|()| ExitCode::SUCCESS);
     }
     tell(args, &found, page)?;
-    // What could be read is told all the same.
+    // The report shows what could be read all the same.
     ended.map(|()| ExitCode::SUCCESS)
 }
 
@@ -159,7 +159,7 @@ fn open(args: &LogArgs) -> Result<(Vec<Log>, Problems, Arc<AtomicU64>)> {
 fn tell(args: &ReportArgs, found: &Gather, page: Option<Page>) -> Result<()> {
     if let Some(page) = page {
         page.write(|out| html::write(found, out))?;
-        // The page says it all; what was asked for beside is told, too.
+        // The page says it all; a format that was asked for beside it is written, too.
         if args.format.is_none() {
             return Ok(());
         }

@@ -49,13 +49,13 @@ pub struct Episode {
     pub outcome: Option<Outcome>,
     /// How long.
     pub blocked_ms: u64,
-    /// Who was in the way, in sequence.
+    /// Who blocked it, in sequence.
     pub by: Vec<Spell>,
     /// What made it free.
     pub freed: Option<(FreedHow, i64, Actor)>,
 }
 
-/// A time during which the same was in the way.
+/// A time during which one cause and one owner blocked it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spell {
     /// The cause.
@@ -119,7 +119,7 @@ impl Episodes {
                 episode.blocked_ms =
                     u64::try_from(episode.last - episode.first).unwrap_or(0) / 1_000_000;
                 episode.who = failure.who;
-                // Whoever was in the way was so until now. Behind spells that are not kept nobody knows.
+                // Whoever blocked it did so until now. Behind spells that are not kept nobody knows.
                 if let [earlier @ .., last] = &mut episode.by[..]
                     && earlier.len() + 1 < SPELLS
                 {
@@ -190,7 +190,7 @@ impl Episodes {
         }
     }
 
-    /// No more is to come: episodes without a record of their own are told as far as they were seen.
+    /// No more is to come: episodes without a record of their own are reported as far as they were seen.
     pub fn finish(&mut self) {
         let mut pending: Vec<_> = self.pending.drain().map(|(_, episode)| episode).collect();
         pending.sort_by_key(|episode| (episode.first, episode.place));

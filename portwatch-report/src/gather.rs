@@ -26,7 +26,7 @@ use portwatch_log::{self as log, cli::PortRange};
 
 /// Ports that are counted each by itself.
 const LANES: usize = 1 << 16;
-/// Sessions and gaps that are told each by itself.
+/// Sessions and gaps that are listed one by one.
 const NOTES: usize = 1000;
 
 /// What is wanted; empty and `None` mean everything.

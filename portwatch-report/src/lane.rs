@@ -129,7 +129,7 @@ pub enum End {
     Open,
     /// A `TIME_WAIT` whose end was not seen: its timer was due.
     Due,
-    /// It was there until then; nobody told of it after that, as tracing was interrupted, or it was seen in the way alone.
+    /// It was there until then; nobody told of it after that, as tracing was interrupted, or it was seen as a blocker alone.
     Interrupted,
 }
 
@@ -177,7 +177,7 @@ pub struct Mark {
     pub who: Actor,
     /// The address as requested.
     pub addr: Name,
-    /// What was in the way, and whose it was.
+    /// The blocker, and its owner.
     pub blocker: Option<(Kind, Actor)>,
     /// The verdict's line.
     pub summary: Name,

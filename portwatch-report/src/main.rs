@@ -9,7 +9,7 @@ use portwatch_log::{
 };
 use portwatch_report::command;
 
-/// Show what logs say as a whole: totals, episodes, and who had each port when.
+/// Summarise logs: totals, episodes, and who had each port when.
 #[derive(Debug, Parser)]
 #[command(name = "portwatch report", version, after_help = EXAMPLES)]
 struct Cli {

@@ -76,7 +76,7 @@ fn totals(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     table(
         out,
         "Worst blockers",
-        &["Who", "Failures", "In the way", "Ports"],
+        &["Who", "Failures", "Blocked for", "Ports"],
         summary.worst_blockers.iter().map(|row| {
             let ports: Vec<_> = row.ports.iter().map(u16::to_string).collect();
             vec![
@@ -96,7 +96,7 @@ fn episodes(summary: &Summary, top: usize, out: &mut dyn Write) -> io::Result<()
         "Blocked",
         "Attempts",
         "Since",
-        "In the way",
+        "Blocked by",
         "End",
     ];
     table(

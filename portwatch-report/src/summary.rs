@@ -42,7 +42,7 @@ pub struct Summary {
     pub longest_blocked: Vec<EpisodeRow>,
     /// Episodes with the most attempts.
     pub most_retried: Vec<EpisodeRow>,
-    /// Who was in the way most often.
+    /// Who blocked most often.
     pub worst_blockers: Vec<BlockerRow>,
     /// Episodes: the longest ten thousand, by their beginning.
     pub episodes: Vec<EpisodeRow>,
@@ -125,7 +125,7 @@ pub struct EpisodeRow {
     pub outcome: Option<&'static str>,
     /// How long.
     pub blocked_ms: u64,
-    /// Who was in the way, in sequence.
+    /// Who blocked it, in sequence.
     pub by: Vec<SpellRow>,
     /// For people.
     #[serde(skip)]
@@ -141,11 +141,11 @@ pub struct EpisodeWords {
     pub place: String,
     /// First failure, in nanoseconds.
     pub first: i64,
-    /// Who was in the way.
+    /// The blocker.
     pub by: Vec<(String, u64)>,
 }
 
-/// A time during which the same was in the way.
+/// A time during which one cause and one owner blocked it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SpellRow {
     /// The cause.
@@ -168,7 +168,7 @@ pub struct ProcessRow {
     pub container: Option<String>,
 }
 
-/// Who was in the way.
+/// The blocker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BlockerRow {
     /// Host name.

@@ -43,7 +43,7 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// Say more about errors (the verifier's log among it).
+    /// Print details of errors, including the BPF verifier log.
     #[arg(short, long, global = true)]
     pub verbose: bool,
 }
@@ -57,7 +57,7 @@ pub enum Command {
     /// Show a log again, as `trace` showed it; or judge it again.
     #[command(after_help = replay::EXAMPLES)]
     Replay(Box<ReplayArgs>),
-    /// Show what logs say as a whole: totals, episodes, and who had each port when.
+    /// Summarise logs: totals, episodes, and who had each port when.
     #[command(after_help = report::EXAMPLES)]
     Report(ReportArgs),
     /// Say what this machine allows: which capability comes from where, and what is lost.
@@ -122,13 +122,13 @@ pub struct TraceArgs {
     /// Only attempts of processes or threads of this name (15 bytes at most, as in /proc/PID/comm).
     #[arg(long, value_name = "NAME", value_parser = parse_comm)]
     pub comm: Option<String>,
-    /// Only attempts that fail, and the one that succeeds in the end.
+    /// Show only failures and the success that ends a series of retries.
     #[arg(long)]
     pub failures: bool,
     /// In text, show every attempt in full, also a retry that fails as the one before did (JSON always has them all).
     #[arg(long)]
     pub every: bool,
-    /// How records are written where the name of the file does not say it [default: text on standard output and in
+    /// Output format if the file name does not imply one [default: text on standard output and in
     /// FILE.log, json in other files].
     #[arg(long, value_enum)]
     pub format: Option<FormatArg>,
@@ -208,7 +208,7 @@ pub struct ExplainArgs {
 pub enum TierArg {
     /// On kernel functions: exact.
     Fexit,
-    /// Tracepoints: works on hardened kernels too, and under trouble with the other.
+    /// Tracepoints: works on hardened kernels too, or when fexit fails.
     Tracepoint,
 }
 

@@ -71,7 +71,7 @@ pub struct Machine {
 enum Source {
     /// The iterators.
     Iterators(Box<Iterators>),
-    /// `/proc`, where they cannot be had.
+    /// `/proc`, where they are not available.
     Proc,
 }
 

@@ -67,7 +67,7 @@ pub struct Sink {
     marks: Vec<Mark>,
     /// What the log does not say yet to be missing.
     missing: Option<Missing>,
-    /// What keeps records from being written, as it was told.
+    /// The reason why records cannot be written, as it was reported.
     trouble: Option<io::ErrorKind>,
     dropped: u64,
     closed: bool,

@@ -28,7 +28,7 @@ fn file(kernel: &str) -> PathBuf {
     kernels.join(kernel).join("btf")
 }
 
-/// A kernel's types. Where they are not to be had the test is skipped, and says so; in CI they have to be there.
+/// A kernel's types. Where they are not available the test is skipped, and says so; in CI they have to be there.
 fn types(kernel: &str) -> Option<Vec<u8>> {
     let file = file(kernel);
     match fs::read(&file) {

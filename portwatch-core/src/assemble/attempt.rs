@@ -61,7 +61,7 @@ pub(super) fn options(socket: &Socket) -> Vec<SocketOption> {
     options
 }
 
-/// A number of which 0 means that the kernel has given none.
+/// A number; 0 means that the kernel has given none.
 pub(super) fn given(value: u64) -> Option<u64> {
     (value != 0).then_some(value)
 }
@@ -150,7 +150,7 @@ impl Tracing {
         }
     }
 
-    /// True if no record of a process was lost since a moment, as far as was told.
+    /// True if no record of a process was lost since a moment, by the `lost` records.
     pub(super) fn knows_processes_since(&self, boot_ns: u64) -> bool {
         self.lost_processes_ns.is_none_or(|lost| lost < boot_ns)
     }

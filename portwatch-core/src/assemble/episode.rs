@@ -1,4 +1,4 @@
-//! Retries of one program for one address are one episode: who was in the way for how long, and how it ended.
+//! Retries of one program for one address are one episode: who blocked it for how long, and how it ended.
 
 use crate::prelude::*;
 use crate::words::errno;

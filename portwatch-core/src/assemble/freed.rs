@@ -1,4 +1,4 @@
-//! What made an address free: sockets that were in the way, and were seen to give it back.
+//! What made an address free: sockets that blocked it, and were seen to release it.
 
 use crate::prelude::*;
 use portwatch_common::event::{
@@ -171,7 +171,7 @@ impl<S: Surroundings> Assembler<S> {
         })
     }
 
-    /// What made an address free, if all that was in the way was seen to go, by this time: the last to go.
+    /// What made an address free, if every socket that blocked it was seen to go by this time: the last to go.
     pub(super) fn freed_by(&mut self, key: &EpisodeKey, open: &Open, by_ns: u64) -> Option<Freed> {
         let place = Place {
             netns: key.netns,
@@ -210,7 +210,7 @@ impl<S: Surroundings> Assembler<S> {
             .find(|release| release.socket.is_same(&standing.socket));
         let (boot_ns, how) = match (release, exited) {
             (Some(release), _) if release.time_wait => (release.boot_ns, FreedHow::TimeWaitOver),
-            // A process closes what it has after its end is told.
+            // A process closes its descriptors after its end is reported.
             (Some(release), Some(ended)) if ended <= release.boot_ns => {
                 (release.boot_ns, FreedHow::Exited)
             }

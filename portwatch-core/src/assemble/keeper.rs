@@ -1,4 +1,4 @@
-//! What keeps a socket open of which nobody has a descriptor.
+//! What keeps a socket open without a descriptor.
 
 use portwatch_common::event::socket::{Socket, flag};
 

@@ -169,7 +169,7 @@ impl<S: Surroundings> Assembler<S> {
             .filter_map(|holder| Some((holder, self.way(from, start, since, holder)?)))
             .filter(|(_, way)| !way.is_empty())
             .collect();
-        // Of a server that forks and keeps its socket nothing is to be told.
+        // A server that forks and keeps its socket needs no word.
         let executed = |way: &[Passed]| way.iter().any(|passed| passed.how == Via::Exec);
         let kept = holders
             .iter()

@@ -55,7 +55,7 @@ pub struct UnixAsked<'a> {
 pub struct UnixFound {
     /// What is at the path; `None` for an abstract name, and where that cannot be seen.
     pub file: Option<FileKind>,
-    /// Whether a process has a socket of that name open; `None` where that cannot be told.
+    /// Whether a process has a socket of that name open; `None` where that is not known.
     pub served: Option<bool>,
     /// Their descriptors.
     pub open: Vec<UnixDescriptor>,
@@ -78,7 +78,7 @@ pub struct UnixDescriptor {
     pub listening: bool,
 }
 
-/// A socket with a file of which nobody has a descriptor.
+/// A socket with a file, and without a descriptor in any process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unheld {
     /// Its address in the kernel.
@@ -174,7 +174,7 @@ pub trait Surroundings: Debug {
     /// Who has a name of the unix family.
     fn unix_name(&mut self, asked: &UnixAsked<'_>) -> UnixFound;
 
-    /// What keeps a socket open of which nobody has a descriptor; `None` where nothing is proven.
+    /// What keeps a socket open without a descriptor; `None` where nothing is proven.
     fn keeper(&mut self, socket: &Unheld) -> Option<KeeperFound>;
 
     /// A process that has this pid now.

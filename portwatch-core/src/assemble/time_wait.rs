@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// What `start` records call it that all of this can be told.
+/// The capability's name in `start` records.
 pub(super) const CAPABILITY: &str = "time_waits";
 /// Until one is looked at again that is overdue: the timer wheel fires late.
 const AGAIN_NS: u64 = 1_000_000_000;
@@ -80,7 +80,7 @@ impl End {
 }
 
 impl<S: Surroundings> Assembler<S> {
-    /// Looks at `TIME_WAIT`s whose time is over and at episodes that nobody goes on with, and gives what is to be told of them. To be called regularly;
+    /// Looks at `TIME_WAIT`s whose time is over and at episodes that nobody goes on with, and gives their records. To be called regularly;
     /// `now_boot_ns` is `CLOCK_BOOTTIME`.
     pub fn tick(&mut self, now_boot_ns: u64) -> Drain<'_, Record> {
         self.heed_suspension();

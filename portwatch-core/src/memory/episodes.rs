@@ -63,7 +63,7 @@ pub struct Standing {
 /// A failure, as far as its episode needs it.
 #[derive(Clone, Debug)]
 pub struct Failed {
-    /// When it was told: `CLOCK_BOOTTIME`, ns.
+    /// When it was reported: `CLOCK_BOOTTIME`, ns.
     pub boot_ns: u64,
     /// The same, RFC 3339.
     pub time: String,
@@ -73,18 +73,18 @@ pub struct Failed {
     pub listens: bool,
     /// Why.
     pub cause: Option<Cause>,
-    /// Whose socket was in the way.
+    /// The owner of the blocking socket.
     pub owner: Option<Process>,
     /// Every socket that was; `None` if it is not known that these are all.
     pub standing: Option<Vec<Standing>>,
 }
 
-/// A time during which the same was in the way.
+/// A time during which one cause and one owner blocked it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spell {
     /// Why.
     pub cause: Option<Cause>,
-    /// Whose socket was in the way.
+    /// The owner of the blocking socket.
     pub owner: Option<Process>,
     /// For how long.
     pub ns: u64,
@@ -125,7 +125,7 @@ pub struct Open {
     pub first: String,
     /// The last attempt: RFC 3339.
     pub last: String,
-    /// The last attempt: `CLOCK_BOOTTIME`, ns. Never earlier than one that was told before it: times step back between
+    /// The last attempt: `CLOCK_BOOTTIME`, ns. Never earlier than one that was reported before it: times step back between
     /// CPUs.
     pub last_ns: u64,
     /// From the first failure to the last attempt.
@@ -184,7 +184,7 @@ impl Open {
         }
     }
 
-    /// It was tried again, at this time. Until then, what refused the last time was in the way.
+    /// It was tried again, at this time. Until then, the last refusal's cause blocked it.
     pub fn again(&mut self, boot_ns: u64, time: &str) {
         let passed = boot_ns.saturating_sub(self.last_ns);
         self.spell.ns += passed;
@@ -238,7 +238,7 @@ impl Open {
         self.standing = failed.standing;
     }
 
-    /// Who was in the way, in sequence.
+    /// Who blocked it, in sequence.
     pub fn spells(&self) -> impl Iterator<Item = &Spell> {
         self.over.iter().chain([&self.spell])
     }

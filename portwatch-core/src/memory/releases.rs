@@ -40,7 +40,7 @@ pub struct Named {
 }
 
 impl Named {
-    /// True if both are one socket, of which `self` was seen to have its port until after `other` was seen to.
+    /// True if both are one socket, and `self` was seen to have its port later than `other`.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         match (self.cookie.zip(other.cookie), self.inode.zip(other.inode)) {

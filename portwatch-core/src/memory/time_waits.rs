@@ -12,7 +12,7 @@ use crate::model::socket::{Address, State};
 /// `TIME_WAIT`s that are remembered; about 300 bytes each.
 pub const CAPACITY: usize = 65_536;
 
-/// How long after its time one is looked at, of which no end will be told: long enough that what ended it has been read.
+/// How long after its time one is looked at, whose end nobody will report: long enough that what ended it has been read.
 const SLACK_NS: u64 = 500_000_000;
 /// The same where the kernel side tells the end: it was lost if it has not come by then. The timer wheel fires up to 5.1 s
 /// late (a timer of 60 s at 100 Hz).

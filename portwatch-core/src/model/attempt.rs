@@ -1,4 +1,4 @@
-//! An attempt to get a port, and what was in its way.
+//! An attempt to get a port, and its blockers.
 
 use crate::prelude::*;
 use schemars::JsonSchema;
@@ -238,7 +238,7 @@ pub struct Blocker {
     pub kernel_refused: bool,
     /// The one to act on first.
     pub primary: bool,
-    /// It stands in the way by the kernel's rule; `None` when a deciding fact is missing.
+    /// It conflicts by the kernel's rule; `None` when a deciding fact is missing.
     pub conflicts: Option<bool>,
     /// It took the port after the attempt began, so it cannot have refused it.
     pub came_later: bool,
@@ -256,7 +256,7 @@ pub struct Blocker {
     /// What keeps it open where nobody has a descriptor, as far as that can be seen.
     #[serde(default)]
     pub kept_by: Option<Box<Keeper>>,
-    /// Whom its holder has it for.
+    /// On whose behalf its holder keeps it.
     #[serde(default)]
     pub on_behalf_of: Option<Box<Proxy>>,
 }
@@ -317,7 +317,7 @@ pub struct RangeUser {
 }
 
 impl Failure {
-    /// Whose socket was in the way: that of the primary blocker, or what is known to have had the address.
+    /// The process whose socket blocked it: that of the primary blocker, or what is known to have had the address.
     #[must_use]
     pub fn in_the_way(&self) -> Option<&Process> {
         if let Some(primary) = self.blockers.iter().find(|blocker| blocker.primary) {

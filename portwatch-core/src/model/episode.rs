@@ -1,4 +1,4 @@
-//! The episode of one program and one address: its failures, who was in the way for how long, and how it ended.
+//! The episode of one program and one address: its failures, who blocked it for how long, and how it ended.
 
 use crate::prelude::*;
 use schemars::JsonSchema;
@@ -57,7 +57,7 @@ pub struct Episode {
     pub outcome: Outcome,
     /// From the first failure to the last attempt.
     pub blocked_ms: u64,
-    /// Who was in the way, in sequence.
+    /// Who blocked it, in sequence.
     pub by: Vec<Segment>,
     /// Spells of `by` that were left out for room: their time is in `blocked_ms`.
     pub by_omitted: u64,
@@ -65,7 +65,7 @@ pub struct Episode {
     pub freed_by: Option<Freed>,
 }
 
-/// A time during which the same was in the way.
+/// A time during which one cause and one owner blocked it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Segment {
     /// The cause; `None` of a failure without a verdict.

@@ -21,7 +21,7 @@ pub struct Freed {
     pub remote: Option<Address>,
 }
 
-/// What happens to a socket that was in the way.
+/// What happens to a socket that blocked an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FreedHow {

@@ -11,7 +11,7 @@ use super::process::Process;
 pub struct Inheritance {
     /// Who bound it, named as it was called then.
     pub from: Process,
-    /// Whether that process lives; `None` when that cannot be told.
+    /// Whether that process lives; `None` when that is not known.
     pub from_alive: Option<bool>,
     /// Who has it open now.
     pub to: Process,

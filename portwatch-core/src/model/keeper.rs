@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::process::Process;
 
-/// What keeps a socket open of which no process has a descriptor.
+/// A keeper: it keeps a socket open without a descriptor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Keeper {
     /// What it is.

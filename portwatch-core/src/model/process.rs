@@ -114,7 +114,7 @@ pub struct Owner {
     /// The process.
     #[serde(flatten)]
     pub process: Process,
-    /// Whether it lives; `None` when that cannot be told.
+    /// Whether it lives; `None` when that is not known.
     pub alive: Option<bool>,
     /// How it is known.
     pub source: Source,

@@ -85,7 +85,7 @@ pub struct Hook {
     pub attached: Vec<String>,
 }
 
-/// A fact that is not to be had.
+/// A fact that is not available.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Degradation {
     /// Short name of what is lost.
@@ -113,7 +113,7 @@ pub struct Filters {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lost {
     /// What: `attempt`; `process` (what it is); `port` (records of ports and of `TIME_WAIT`s); `entry` (of a call: it is
-    /// told without its address); `output` (records that could not be written).
+    /// reported without its address); `output` (records that could not be written).
     pub kind: String,
     /// How many.
     pub count: u64,

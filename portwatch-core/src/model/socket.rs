@@ -27,7 +27,7 @@ pub enum Proto {
     Unix,
     /// Another protocol of the Internet families.
     Other,
-    /// The descriptor led to no socket, so it cannot be told.
+    /// The descriptor led to no socket, so it is not known.
     Unknown,
 }
 

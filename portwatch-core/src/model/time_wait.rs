@@ -16,7 +16,7 @@ use super::{
 pub enum Action {
     /// A connection has ended and keeps its port.
     Enter,
-    /// Its timer was set anew.
+    /// Its timer was set again.
     Rearm,
     /// It is over.
     Leave,

@@ -15,7 +15,7 @@ pub struct UnixName {
     /// What is at the path now; `None` for an abstract name, and where that cannot be seen.
     pub file: Option<FileKind>,
     /// Whether a process has a socket of this name open; of a path, one that is bound to this very file. `None` where that
-    /// cannot be told.
+    /// is not known.
     pub served: Option<bool>,
     /// The sockets that have the name, those that listen first.
     pub sockets: Vec<UnixSocket>,

@@ -1,4 +1,4 @@
-//! What is said about a failure.
+//! The verdict on a failure.
 
 use crate::prelude::*;
 use schemars::JsonSchema;

@@ -83,7 +83,7 @@ fn in_use(attempt: &Attempt, failure: &mut Failure) -> Option<Verdict> {
     })
 }
 
-/// True for a protocol with ports, or one that could not be told but was given a port.
+/// True for a protocol with ports, or one that is not known but was given a port.
 fn is_internet(attempt: &Attempt) -> bool {
     match attempt.proto {
         Proto::Unix => false,
@@ -188,7 +188,7 @@ fn of_listener(case: &Case<'_>, other: &Other<'_>) -> Vec<Cause> {
     causes
 }
 
-/// Its holder has it for others: whatever else is true, those are whom to turn to.
+/// Its holder is a proxy: whatever else is true, those behind it are the ones to turn to.
 fn stands_in(other: &Other<'_>) -> Option<Cause> {
     let behalf = other.blocker.on_behalf_of.as_ref()?;
     Some(match behalf.role {

@@ -1,4 +1,4 @@
-//! Judges a recorded failure anew, and compares.
+//! Judges a recorded failure again, and compares.
 
 use crate::prelude::*;
 use serde_json::Value;

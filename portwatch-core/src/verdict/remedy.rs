@@ -1,7 +1,7 @@
 //! What would have changed the kernel's answer: the rule, asked again with one fact changed.
 //!
 //! A change is offered only if the rule then allows every pair of the attempt, not only the one that is named. Where
-//! more sockets were on the port than could be looked at, no change is known to suffice, so nothing is said about this
+//! more sockets were on the port than could be looked at, no change is known to suffice, so the text is silent about this
 //! very call, and each remedy says for how many sockets it was confirmed.
 
 mod condition;
@@ -53,7 +53,7 @@ pub(super) enum Change {
     Expired,
 }
 
-/// Changes that together turn the answer, and of which none could be left out.
+/// Changes that together turn the answer; none of them could be left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Counterfactual(Vec<Change>);
 
@@ -254,7 +254,7 @@ pub(super) fn is_closable(case: &Case<'_>, other: &Other<'_>) -> bool {
     at_once && !other.blocker.kernel_socket
 }
 
-/// True if the sockets in the way could have set `SO_REUSEPORT`: no client does, nor the kernel.
+/// True if the conflicting sockets could have set `SO_REUSEPORT`: no client does, nor the kernel.
 fn can_share(case: &Case<'_>) -> bool {
     !case.uncleared().any(|other| {
         other.blocker.kernel_socket || (other.outgoing && other.kind != Kind::Listener)

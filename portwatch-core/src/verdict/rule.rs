@@ -76,7 +76,7 @@ pub struct Call {
 /// What the rule says of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ruling {
-    /// The existing socket is not in the way.
+    /// The existing socket does not conflict.
     Allowed(Clause),
     /// It is.
     Conflict(Clause),

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{Log, Place, Problem, Tally};
 
-/// How many problems of a log are told one by one.
+/// How many problems of a log are reported one by one.
 const TOLD: u64 = 10;
 /// Bytes of input from which on progress is shown.
 const LARGE: u64 = 16 << 20;

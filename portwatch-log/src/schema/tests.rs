@@ -27,7 +27,7 @@ fn the_file_is_that_of_the_types() {
     let file: Value = serde_json::from_str(include_str!("../../../docs/schema.json")).unwrap();
     assert!(
         file == schema(),
-        "make it anew: portwatch generate schema > docs/schema.json"
+        "make it again: portwatch generate schema > docs/schema.json"
     );
 }
 

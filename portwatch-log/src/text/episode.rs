@@ -82,7 +82,7 @@ impl Text {
     }
 }
 
-/// False for the episode of one failure, which was told in full: there is no more to say of it.
+/// False for the episode of one failure, which was shown in full: there is no more to say.
 pub(super) fn is_told(episode: &Episode) -> bool {
     episode.outcome == Outcome::Bound || episode.attempts > 1
 }
@@ -93,7 +93,7 @@ pub(super) fn still(failure: &Failure, attempts: u64, ns: u64) -> String {
     format!(", {attempts} attempts in {}, still blocked {by}", span(ns))
 }
 
-/// Who was in the way, and for how long where there was more than one.
+/// Who blocked it, and for how long where there was more than one.
 fn spells(episode: &Episode) -> String {
     let Episode { by: spells, .. } = episode;
     let omitted = episode.by_omitted;

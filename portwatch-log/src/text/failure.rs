@@ -1,4 +1,4 @@
-//! What stood in the way of an attempt, and what is said about it.
+//! The blocker of an attempt, and its verdict.
 
 use std::{
     collections::BTreeMap,
@@ -334,7 +334,7 @@ fn open_in(blocker: &Blocker, caller: &Process) -> Option<String> {
     )
 }
 
-/// The other sockets in the way, by state and with the names of whom they belong to.
+/// The other conflicting sockets, by state and with the names of their owners.
 fn rest(failure: &Failure, primary: &Blocker) -> Option<String> {
     let mut by_state: BTreeMap<State, Vec<&Blocker>> = BTreeMap::new();
     for blocker in &failure.blockers {

@@ -24,7 +24,7 @@ pub(super) enum Shown {
     Nothing,
 }
 
-/// The episodes that are being told.
+/// The episodes that are being shown.
 #[derive(Clone, Debug)]
 pub(super) struct Folds {
     episodes: LruCache<u64, Told>,

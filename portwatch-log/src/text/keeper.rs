@@ -1,4 +1,4 @@
-//! Who has a name of the unix family, and what keeps a socket open of which nobody has a descriptor.
+//! Who has a name of the unix family, and what keeps a socket open without a descriptor.
 
 use std::io::{self, Write};
 

@@ -59,7 +59,9 @@ impl Text {
             (Action::Taken, None, Some(who)) => format!("taken by {who}"),
             (Action::Taken, None, None) => "taken".into(),
             (Action::Released, _, who) => {
-                let had = who.map(|who| format!(", {who} had it")).unwrap_or_default();
+                let had = who
+                    .map(|who| format!(", previously held by {who}"))
+                    .unwrap_or_default();
                 let left = if port.reason == Some(Reason::TimeWait) {
                     " (its TIME_WAIT keeps the port)"
                 } else {

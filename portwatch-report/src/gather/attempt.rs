@@ -1,4 +1,4 @@
-//! Attempts: counted, marked on their lane, and what was in their way.
+//! Attempts: counted, marked on their lane, with their blockers.
 
 use super::{
     super::{

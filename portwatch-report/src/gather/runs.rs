@@ -37,7 +37,7 @@ impl Run {
 }
 
 impl Gather {
-    /// Another log begins: what was learnt of the run in the one before is to be had again when it goes on.
+    /// Another log begins: what was learnt of the run in the one before is available again when it goes on.
     pub(super) fn park(&mut self) {
         let run = self.run;
         if run.last != 0 {
@@ -47,7 +47,7 @@ impl Gather {
         self.run = self.new_run();
     }
 
-    /// A run of which nothing is known.
+    /// A run that nothing is known about.
     fn new_run(&mut self) -> Run {
         self.runs += 1;
         Run {

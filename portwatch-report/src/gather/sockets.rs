@@ -42,7 +42,7 @@ pub(super) struct Open {
     run: u32,
     /// Of a `TIME_WAIT`: when its timer is due.
     due: i64,
-    /// Of a connection or a unix socket that is known from having been in the way: when it was seen last. Nobody need tell
+    /// Of a connection or a unix socket that is known only as a blocker: when it was seen last. Nobody need tell
     /// its end.
     seen: Option<i64>,
 }
@@ -140,7 +140,7 @@ impl Gather {
         }
     }
 
-    /// A socket was in the way: so it had the port then.
+    /// A socket blocked: so it had the port then.
     pub(super) fn stood(&mut self, lane: u32, blocker: &Blocker<'_>, time: i64) {
         let kind = Kind::of(blocker.state);
         let local = self.address(&blocker.local);

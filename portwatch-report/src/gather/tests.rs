@@ -99,7 +99,7 @@ fn a_socket_without_a_cookie_gives_its_port_back() {
     );
 }
 
-/// Without any record of ports: from what stood in the way alone.
+/// Without any record of ports: from blockers alone.
 #[test]
 fn a_socket_in_the_way_had_the_port() {
     let records: Vec<Record> = log()
@@ -123,7 +123,7 @@ fn a_socket_in_the_way_had_the_port() {
     );
 }
 
-/// What stood in the way had no cookie yet; when it is released it has one.
+/// The blocker had no cookie yet; when it is released it has one.
 #[test]
 fn a_socket_is_the_same_when_it_is_given_a_cookie() {
     let mut records = log();
@@ -146,7 +146,7 @@ fn a_socket_is_the_same_when_it_is_given_a_cookie() {
     assert_eq!(holds(&found), [listener, (Kind::TimeWait, 50, 101)]);
 }
 
-/// The end of such a connection need not be told.
+/// The end of such a connection need not be reported.
 #[test]
 fn a_connection_in_the_way_is_known_until_it_was_seen_last() {
     let mut records = log();
@@ -211,7 +211,7 @@ fn a_unix_name_has_a_holder() {
     assert_eq!(lane.marks[0].blocker, Some((Kind::Listening, hold.who)));
 }
 
-/// Of a port that is watched in part, the first that is told may be that it is free again.
+/// Of a port that is watched in part, the first record may be that it is free again.
 #[test]
 fn a_release_says_since_when_the_port_was_held() {
     let released = |since: Option<i64>| {
@@ -340,7 +340,7 @@ fn only_what_is_wanted() {
     assert_eq!(
         holds(&time_waits).len(),
         4,
-        "who had it is told of the port all the same"
+        "the port's owner is known all the same"
     );
     let early = of(Wanted {
         since: Some(ns(25)),

@@ -1,6 +1,6 @@
 // Who has the port: bars with names for listeners and bound sockets, heights for connections and TIME_WAITs.
 
-/** Bars with names in them: those that were in the way lie upon the others. */
+/** Bars with names in them: those that blocked lie upon the others. */
 function drawBars(pen, lane, row, top) {
   const { blocked } = ways(lane), covered = [-1e9, -1e9], inTheWay = [];
   const first = lower(row.starts, view.from - row.longest), last = lower(row.starts, view.to + 1e-9);

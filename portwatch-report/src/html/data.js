@@ -123,7 +123,7 @@ function ways(lane) {
   return lane.ways = found;
 }
 
-/** The episode that a failure is part of, if that can be told. */
+/** The episode that a failure is part of, if it is known. */
 function episodeOf(lane, m) {
   const { marks } = lane, time = marks.time[m];
   if (!marks.failed[m] || !marks.who[m]) return null;

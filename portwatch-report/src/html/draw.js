@@ -1,4 +1,4 @@
-// The picture. Everything that is in view is drawn anew; what is closer together than can be seen is drawn as one.
+// The picture. Everything that is in view is drawn again; what is closer together than can be seen is drawn as one.
 
 const STACK = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif';
 const COLOURS = ['page', 'card', 'ink', 'soft', 'faint', 'line', 'accent', 'k0', 'k1', 'k2', 'k3', 'k3dark', 'idle', 'fail', 'ok', 'void', 'on0', 'onidle', 'onfail'];
@@ -94,7 +94,7 @@ function drawOverview() {
   pen.beginPath(); pen.roundRect(left + .75, 1, Math.max(right - left - 1.5, 3), height - 2, 4); pen.stroke();
 }
 
-/** Times of which nothing is known: grey where nothing was traced, hatched where records were lost. */
+/** Times without knowledge: grey where nothing was traced, hatched where records were lost. */
 function drawUnknown(pen, { outside, gaps }, place, top, height, width, words) {
   const within = (from, to) => { const left = Math.max(place(from), -2), right = Math.min(place(to), width + 2); return right < 0 || left > width ? null : [left, right]; };
   pen.font = `11px ${STACK}`;

@@ -50,7 +50,7 @@ function pair(blocker, find) {
     side('holder', blocker.comm, blocker.home),
     make('span', { class: 'arrow' }, make('span', { class: 'unseen' }, ' blocked '), make('b', {}, count), make('span', { class: 'unseen' }, ' attempts of ')),
     make('span', { class: 'whom' }, ...whom),
-    make('span', { class: 'sub' }, [ports, blocker.ms ? `${span(blocker.ms)} in the way` : ''].filter(part => part).join(', ')));
+    make('span', { class: 'sub' }, [ports, blocker.ms ? `blocked for ${span(blocker.ms)}` : ''].filter(part => part).join(', ')));
 }
 
 function row(name, number, sub, share, click) {
@@ -61,7 +61,7 @@ function row(name, number, sub, share, click) {
 const ENDED = { bound: 'got it', gave_up: 'gave up', open: 'not over', unknown: 'end not seen' };
 
 function showLists(find, goTo) {
-  fill('pairs', data.blockers.filter(blocker => blocker.failures).map(blocker => pair(blocker, find)), 'Nobody was seen to be in the way.', 4);
+  fill('pairs', data.blockers.filter(blocker => blocker.failures).map(blocker => pair(blocker, find)), 'No blocker was seen.', 4);
   fill('episodes', data.longest.slice(0, 200).map(episode => {
     const by = episode.by.map(([cause, owner]) => who(owner) || causeOf(cause)).filter((name, i, all) => name !== all[i - 1]).slice(0, 4).join(', then ');
     const sub = `${episode.place}, ${counted(episode.attempts, 'attempt', 'attempts')}, ${ENDED[episode.outcome]}${by ? '; by ' + by : ''}`;

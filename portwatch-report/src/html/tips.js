@@ -13,7 +13,7 @@ function target(lane, i) {
   return addr ? `${lane.proto} ${addr.includes(':') ? `[${addr}]` : addr}:${lane.port}` : placeName(lane);
 }
 
-/** What was in the way, and since when. */
+/** The blocker, and since when. */
 function inTheWay(lane, i) {
   const { marks, holds } = lane;
   if (marks.kind[i] > 3) return '';
@@ -54,7 +54,7 @@ function markTip(lane, i, crowd) {
     parts.push(make('p', {}, `${OPS[marks.op[i]]}: ${text(marks.result[i]) || 'failed'}  `, make('span', { class: 'cause' }, marks.cause[i] < data.causes.length ? causeOf(marks.cause[i]) : '')));
     if (text(marks.summary[i])) parts.push(make('p', {}, text(marks.summary[i])));
     const way = inTheWay(lane, i), episode = episodeOf(lane, i), [remedy] = text(marks.remedies[i]).split('\n');
-    if (way) parts.push(make('p', { class: 'way' }, make('i', { 'aria-hidden': 'true' }), `In the way: ${way}`));
+    if (way) parts.push(make('p', { class: 'way' }, make('i', { 'aria-hidden': 'true' }), `Blocked by: ${way}`));
     if (text(marks.because[i])) parts.push(time(`Because ${text(marks.because[i])}`));
     if (remedy) parts.push(make('p', { class: 'remedy' }, remedy));
     if (episode) parts.push(time(`In the end: ${ending(episode)}`));
@@ -75,12 +75,12 @@ function holdTip(lane, row, i, here) {
   if (doubtful(lane, i) < holds.end[i]) parts.push(time('records were lost meanwhile: it may have ended earlier'));
   if (ENDS[holds.ended[i]]) parts.push(make('p', { class: 'time' }, ENDS[holds.ended[i]]));
   const { blocked } = ways(lane);
-  if (blocked[i]) parts.push(make('p', { class: 'cause' }, `in the way of ${counted(blocked[i], 'attempt', 'attempts')}`));
+  if (blocked[i]) parts.push(make('p', { class: 'cause' }, `blocked ${counted(blocked[i], 'attempt', 'attempts')}`));
   if (here > 1) parts.push(make('p', { class: 'time' }, `${here} at this moment`));
   return parts;
 }
 
-/** Of a time of which nothing is known, or not all. */
+/** Of a time that nothing is known about, or not everything. */
 function unknownTip({ gap, from, to }) {
   if (gap) return [make('b', {}, 'Records lost'), make('p', {}, lostWords(gap)), time(`between ${moment(gap.from)} and ${moment(gap.to)}: what happened then may be missing here`)];
   const parts = [Number.isFinite(from) ? `after ${moment(from)}` : '', Number.isFinite(to) ? `before ${moment(to)}` : ''].filter(part => part);
@@ -119,7 +119,7 @@ function showDetails(lane, i, close, step) {
     ...section('The attempt', facts([['when', `${day(marks.time[i])} ${clock(marks.time[i])}`], ['until', marks.count[i] > 1 ? `${moment(marks.last[i])}, ${marks.count[i]} times` : ''], ['call', OPS[marks.op[i]]], ['address', target(lane, i)], ['netns', spaces && lane.netns ? String(lane.netns) : '']])),
     ...(text(marks.summary[i]) ? section('Why', make('p', {}, text(marks.summary[i])), text(marks.because[i]) ? time('Because ' + text(marks.because[i])) : '') : []),
     ...(lines.length ? section('What helps', make('ul', {}, ...lines.map(line => make('li', {}, line)))) : []),
-    ...(inTheWay(lane, i) ? section('In the way', make('p', {}, inTheWay(lane, i)), marks.blocker[i] ? processFacts(marks.blocker[i]) : '') : []),
+    ...(inTheWay(lane, i) ? section('Blocked by', make('p', {}, inTheWay(lane, i)), marks.blocker[i] ? processFacts(marks.blocker[i]) : '') : []),
     ...(episodeOf(lane, i) ? section('How it ended', make('p', {}, ending(episodeOf(lane, i)))) : []),
     ...(marks.who[i] ? section('Who tried', processFacts(marks.who[i])) : []),
     make('div', { class: 'steps' }, make('button', { type: 'button', click: () => step(-1) }, '← Previous'), make('button', { type: 'button', click: () => step(1) }, 'Next →')));

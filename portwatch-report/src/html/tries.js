@@ -1,4 +1,4 @@
-// Who tried: marks, and from each failure a link to what was in its way.
+// Who tried: marks, and from each failure a link to its blocker.
 
 const MARK = 5, CELL = 14;
 

@@ -153,7 +153,7 @@ impl Blocks {
             };
             buffer.begin_with(&mut self.carry);
             let (end, is_over) = self.fill(&mut file, buffer);
-            // A file without any line is told of, too.
+            // A file without any line is reported, too.
             let block = (buffer.filled > 0 || file.name.is_some() || !matches!(end, End::Sound))
                 .then(|| Block {
                     number: self.number,

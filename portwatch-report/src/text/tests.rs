@@ -46,7 +46,7 @@ fn a_report() {
              4  node.service
 
     Worst blockers
-             4  python3 python3.service, 80 s in the way, port 8080
+             4  python3 python3.service, blocked for 80 s, port 8080
 
     Episodes
       12:00:20  node[4182] node.service  tcp 0.0.0.0:8080  5 attempts in 80 s, then it got it
@@ -184,25 +184,25 @@ fn as_markdown() {
 
     ## Worst blockers
 
-    | Who | Failures | In the way | Ports |
+    | Who | Failures | Blocked for | Ports |
     |---|---|---|---|
     | python3 python3.service | 4 | 80 s | 8080 |
 
     ## Longest blocked
 
-    | Who | Where | Blocked | Attempts | Since | In the way | End |
+    | Who | Where | Blocked | Attempts | Since | Blocked by | End |
     |---|---|---|---|---|---|---|
     | node\[4182\] node.service | tcp 0.0.0.0&#58;8080 | 80 s | 5 | 2026-11-21T12:00:20Z | python3\[3977\] \(live-listener\) 30 s, python3\[3977\] \(time-wait\) 50 s | got it |
 
     ## Most retried
 
-    | Who | Where | Blocked | Attempts | Since | In the way | End |
+    | Who | Where | Blocked | Attempts | Since | Blocked by | End |
     |---|---|---|---|---|---|---|
     | node\[4182\] node.service | tcp 0.0.0.0&#58;8080 | 80 s | 5 | 2026-11-21T12:00:20Z | python3\[3977\] \(live-listener\) 30 s, python3\[3977\] \(time-wait\) 50 s | got it |
 
     ## Episodes
 
-    | Who | Where | Blocked | Attempts | Since | In the way | End |
+    | Who | Where | Blocked | Attempts | Since | Blocked by | End |
     |---|---|---|---|---|---|---|
     | node\[4182\] node.service | tcp 0.0.0.0&#58;8080 | 80 s | 5 | 2026-11-21T12:00:20Z | python3\[3977\] \(live-listener\) 30 s, python3\[3977\] \(time-wait\) 50 s | got it |
 

@@ -46,7 +46,7 @@ pub struct Attached {
 impl Attached {
     /// Detaches every hook. The programs and maps stay, so that counters can be read.
     pub fn detach(&mut self) {
-        // Returns before entries: a return without its entry is told as a call whose address is not known.
+        // Returns before entries: a return without its entry becomes a call whose address is not known.
         while self.links.pop().is_some() {}
     }
 
@@ -289,7 +289,7 @@ fn attach_hook(ebpf: &mut Ebpf, btf: &Btf, hook: &Hook) -> Result<Option<Link>, 
         (Point::Iterator(name), Program::Iter(program)) => {
             let program: &mut Iter = program;
             program.load(name, btf).map_err(|error| fail(&error))?;
-            // It is attached anew for each reading.
+            // It is attached again for each reading.
             return Ok(None);
         }
         _ => {

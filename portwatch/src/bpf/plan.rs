@@ -1,7 +1,7 @@
 //! Which capability comes from which hooks.
 //!
-//! A capability can be had in one or more ways, the best first. Each is tried by attaching, never by version number; what
-//! cannot be had is reported and not guessed.
+//! A capability is available in one or more ways, the best first. Each is tried by attaching, never by version number; what
+//! is not available is reported and not guessed.
 
 use portwatch_common::{
     maps::switch,
@@ -244,7 +244,7 @@ pub const CAPABILITIES: &[Capability] = &[
     },
     Capability {
         name: "keepers",
-        what: "what keeps a socket open of which nobody has a descriptor: a message, a call under way, io_uring",
+        what: "what keeps a socket open without a descriptor: a message, a call under way, io_uring",
         required: false,
         applies: always,
         ways: &[Way::new(
@@ -255,7 +255,7 @@ pub const CAPABILITIES: &[Capability] = &[
                 hook("waiters", Point::Iterator("task")).when(When::UnixTypes),
             ],
         )],
-        lost: "what keeps a socket open of which nobody has a descriptor is not known",
+        lost: "what keeps a socket open without a descriptor is not known",
     },
     Capability {
         name: "processes",
@@ -298,7 +298,7 @@ pub const CAPABILITIES: &[Capability] = &[
     },
     Capability {
         name: "connections",
-        what: "who made, accepted or closed a connection whose port is in the way",
+        what: "who made, accepted or closed a connection whose port conflicts",
         required: false,
         applies: always,
         ways: &[
@@ -341,7 +341,7 @@ pub const CAPABILITIES: &[Capability] = &[
                 )
             },
         ],
-        lost: "who gets a port and who gives it back is told by attempts alone",
+        lost: "only attempts show who takes a port and who releases it",
     },
     Capability {
         name: "time_waits",
@@ -375,7 +375,7 @@ pub const CAPABILITIES: &[Capability] = &[
                 )
             },
         ],
-        lost: "a TIME_WAIT is seen only when it is in the way",
+        lost: "a TIME_WAIT is seen only when it conflicts",
     },
     Capability {
         name: "conflicts",
@@ -429,7 +429,7 @@ pub const CAPABILITIES: &[Capability] = &[
                 ],
             )
         }],
-        lost: "which stage refused is told only where the error proves it; binds of the kernel itself and of 32-bit programs are not seen",
+        lost: "the refusing kernel stage is reported only when errno proves it; binds of the kernel itself and of 32-bit programs are not seen",
     },
     Capability {
         name: "io_uring",

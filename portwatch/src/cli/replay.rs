@@ -22,7 +22,7 @@ pub struct ReplayArgs {
     /// Logs.
     #[command(flatten)]
     pub logs: LogArgs,
-    /// Judge the recorded facts anew, and list what differs from what was recorded.
+    /// Judge the recorded facts again, and list the differences.
     #[arg(long)]
     pub recheck: bool,
     /// Records.

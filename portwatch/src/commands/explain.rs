@@ -19,7 +19,7 @@ const COLUMNS: usize = 80;
 /// Longer lines are hard to read, however wide the terminal is.
 const MOST: usize = 100;
 
-/// Prints what is said of a cause, or the list of all.
+/// Prints the section of a cause, or the list of all.
 ///
 /// # Errors
 ///
@@ -35,7 +35,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     });
     let text = match args.id {
         Some(cause) => sections::section(cause)
-            .with_context(|| format!("nothing is said of {}", cause.as_str()))?
+            .with_context(|| format!("docs/causes.md has no section on {}", cause.as_str()))?
             .render(&theme, width),
         None => sections::overview(&theme, width),
     };

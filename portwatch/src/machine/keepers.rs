@@ -1,4 +1,4 @@
-//! What keeps a socket open of which nobody has a descriptor: a message that has not been received, a thread whose call
+//! What keeps a socket open without a descriptor: a message that has not been received, a thread whose call
 //! began before the descriptor was closed, a ring that has it registered.
 
 mod rings;

@@ -17,7 +17,7 @@ const DIRECTORIES: [&str; 4] = [
 ];
 /// Docker's name for the namespace that its daemon runs in.
 const OF_THE_DAEMON: &str = "default";
-/// More namespaces than this are not kept: the cache begins anew.
+/// More namespaces than this are not kept: the cache starts empty again.
 const CAPACITY: usize = 4096;
 /// How long a namespace without a name is believed to have none.
 const NAMELESS: Duration = Duration::from_secs(1);
@@ -168,7 +168,7 @@ mod tests {
         names.name_with(7, Some(1), |_| path("blue"), |_, _| true);
         let new = names.name_with(7, Some(2), |_| None, |_, _| panic!());
         assert_eq!(new, None);
-        // What is told late of the old one has its own name still.
+        // A late record of the old one still has its own name.
         let old = names.name_with(7, Some(1), never, |_, _| panic!());
         assert_eq!(old.as_deref(), Some("blue"));
     }

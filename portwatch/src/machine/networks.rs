@@ -13,7 +13,7 @@ use portwatch_core::model::process::Container;
 
 /// How long a look is believed.
 const FRESH: Duration = Duration::from_secs(1);
-/// More addresses than this are not kept: the cache begins anew.
+/// More addresses than this are not kept: the cache starts empty again.
 const CAPACITY: usize = 1024;
 /// Longest table that is read: a container has a few addresses, a router may have very many routes.
 const TABLE_BYTES: u64 = 1024 * 1024;

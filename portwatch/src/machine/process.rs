@@ -43,7 +43,7 @@ pub fn read_process(pid: u32) -> Option<Process> {
             .filter(|own| *own != pid),
         ancestors: Vec::new(),
     };
-    // Belt and braces for a /proc whose entries would not be bound to their process: nothing is said of two.
+    // Belt and braces for a /proc whose entries would not be bound to their process: two processes are never mixed.
     let again = Entry::new(entry.pid).ok()?.stat().ok()?;
     (again.starttime == stat.starttime).then_some(process)
 }

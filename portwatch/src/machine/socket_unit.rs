@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const UNKNOWN: Duration = Duration::from_secs(5);
 /// Longest answer that is read.
 const ANSWER_BYTES: u64 = 1024 * 1024;
-/// More sockets than this are not kept: the cache begins anew.
+/// More sockets than this are not kept: the cache starts empty again.
 const CAPACITY: usize = 1024;
 
 /// Looks up units, each once: a socket stays its unit's.

@@ -133,7 +133,7 @@ fn of_abstract(
     };
     match iterators.map(|it| it.unix_sockets(None)) {
         Some(Ok(rows)) => served(&rows, sees_all_processes, |row| {
-            // Of each type a name can be had once: the type is a part of the hash.
+            // Each type can have a name once: the type is a part of the hash.
             row.file == 0
                 && row.netns == netns
                 && row.socket_type == asked.socket_type

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use nix::unistd::{Uid, User};
 
-/// More users than this are not kept: the cache begins anew.
+/// More users than this are not kept: the cache starts empty again.
 const CAPACITY: usize = 1024;
 
 /// Looks up names of users, each once. A look-up may ask the network (NSS): keep it off the path of events.

@@ -14,7 +14,7 @@ pub enum Outcome {
     Fine,
     /// The reader has gone (a closed pipe): a normal end, nothing more will be written.
     Closed,
-    /// Something does not work since now: to be told once.
+    /// Something has just stopped working: to be reported once.
     Failed(Trouble),
     /// Writing works again, and the log says how many records are missing.
     Recovered {

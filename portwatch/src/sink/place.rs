@@ -31,7 +31,7 @@ pub(super) struct Place {
     began_ns: Option<i128>,
     /// No rotation before this time, because one has failed.
     not_before_ns: u64,
-    /// That was told.
+    /// That was reported.
     told: bool,
 }
 
@@ -91,7 +91,7 @@ impl Place {
         size.is_some_and(|size| len > size) || age.is_some_and(old)
     }
 
-    /// Gives `target` an older name, and makes a new file. `None`: that does not work, and was told.
+    /// Gives `target` an older name, and makes a new file. `None`: that does not work, and was reported.
     pub(super) fn rotate(
         &mut self,
         target: &Target,

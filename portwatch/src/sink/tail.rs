@@ -14,7 +14,7 @@ const RECORD: &[u8] = br#"{"schema":"#;
 pub(super) enum Tail {
     /// With a newline, or it is empty.
     Whole,
-    /// With the beginning of a record in JSON, of which the rest is missing.
+    /// With the beginning of a record in JSON, whose rest is missing.
     HalfRecord {
         /// How long it is.
         bytes: u64,

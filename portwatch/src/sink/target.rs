@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(target.standing(), Standing::Gone);
     }
 
-    /// Writing to an address that is not mapped: an error as of a bad disk, of any descriptor that can be had.
+    /// Writing to an address that is not mapped: an error as of a bad disk, of any descriptor that exists.
     #[test]
     fn an_error_of_input_and_output_is_told() {
         let memory = File::options().write(true).open("/proc/self/mem").unwrap();

@@ -183,7 +183,7 @@ fn all_that_was_in_the_way_must_have_gone() {
     assert_eq!(freed.time, "1970-01-01T00:00:41.000000000Z");
 }
 
-/// The end of a process closes what it has. It is told before that.
+/// The end of a process is reported before it closes its descriptors.
 #[test]
 fn the_end_of_its_process_frees_an_address() {
     let how = |events: &[Event], holders: &[Descriptor]| {
@@ -360,7 +360,7 @@ fn during(attempt: &mut Attempt) -> (Cause, String) {
     (verdict.cause, verdict.summary)
 }
 
-/// The walk finds nothing, because what was in the way has gone meanwhile.
+/// The walk finds nothing, because the blocker has gone meanwhile.
 #[test]
 fn what_lets_go_during_the_call_is_named() {
     let mut late = retry(30, 98);

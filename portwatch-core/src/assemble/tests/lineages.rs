@@ -60,7 +60,7 @@ fn exit(pid: (u32, u64)) -> Event {
 /// The server of [`bound_by_server`].
 const SERVER: (u32, u64) = (10, 1);
 
-/// What is told of a bind that fails at 30 s because of the server's socket, which `holders` have open.
+/// The record of a bind that fails at 30 s because of the server's socket, which `holders` have open.
 fn told(assembler: &mut Assembler<Fake>, holders: &[(u32, u64)]) -> Attempt {
     assembler.surroundings().open = holders
         .iter()

@@ -1,4 +1,4 @@
-//! The life of a `TIME_WAIT`: as it is told, and as it is concluded.
+//! The life of a `TIME_WAIT`: as hooks report it, and as it is concluded.
 
 use portwatch_common::event::time_wait::{
     Rechecked, TimeWait as RawTimeWait, action, flag as tw_flag, reason,
@@ -48,7 +48,7 @@ pub(super) fn event(action: u32, at_s: u64, left_s: i64) -> RawTimeWait {
     }
 }
 
-/// The same where only its beginning is told.
+/// The same where hooks report only its beginning.
 pub(super) fn inferred(at_s: u64, left_s: i64) -> RawTimeWait {
     RawTimeWait {
         flags: tw_flag::INFERRED,
@@ -215,7 +215,7 @@ fn an_end_that_was_not_told_is_found_in_the_end() {
     let mut assembler = assembler();
     told(&mut assembler, event(action::ENTER, 100, 60));
     set(&mut assembler, 191, None);
-    assert_eq!(tick(&mut assembler, 189), [], "it may still be told");
+    assert_eq!(tick(&mut assembler, 189), [], "it may still be reported");
     let left = &tick(&mut assembler, 191)[0];
     assert_eq!((left.reason, left.inferred), (Some(Reason::Expired), true));
 }
@@ -302,7 +302,7 @@ fn who_left_it_is_remembered_from_its_beginning() {
         leave.socket.sk = sk;
         leave
     };
-    // Another one of the same ends, of which nothing is known.
+    // Another one of the same ends, and nothing is known about it.
     assert_eq!(told(&mut assembler, forgotten(0xabc))[0].owner, None);
     let left = &told(&mut assembler, forgotten(0xf00))[0];
     assert_eq!(left.owner.as_ref().unwrap().process.pid, 10);

@@ -30,7 +30,7 @@ fn key(port: u16) -> Key {
     }
 }
 
-/// `owner`: pid of whom the socket in the way belongs to, 0 for nobody's.
+/// `owner`: pid of the blocking socket's owner, 0 for nobody's.
 fn failed(boot_ns: u64, cause: Cause, owner: u32) -> Failed {
     Failed {
         boot_ns,

@@ -1,4 +1,4 @@
-//! Verdicts on names of the unix family. The kernel asks for no option here: a name is had by one socket, a file is there
+//! Verdicts on names of the unix family. The kernel asks for no option here: one socket has a name, a file is there
 //! or it is not.
 
 use crate::prelude::*;
@@ -45,7 +45,7 @@ struct Facts<'a> {
     place: String,
 }
 
-/// What is said of one state of things.
+/// The words for one state of things.
 struct Said {
     confidence: Certainty,
     summary: String,
@@ -74,7 +74,7 @@ impl Facts<'_> {
             (Some(FileKind::Socket), None) => Said {
                 confidence: Certainty::Walked,
                 summary: format!(
-                    "there is a socket file at {place} already; whether somebody serves it could not be told"
+                    "there is a socket file at {place} already; whether somebody serves it is not known"
                 ),
                 remedies: vec![self.remove_if_unserved()],
                 would_succeed_if: removed(),

@@ -37,7 +37,7 @@ pub(super) fn condition(case: &Case<'_>, found: &Counterfactual) -> String {
                 case.requested.addr
             ),
             Change::Closed => closed(case),
-            Change::Ended => "the connections in the way had ended, TIME_WAIT included".to_owned(),
+            Change::Ended => "the conflicting connections had ended, TIME_WAIT included".to_owned(),
             Change::Expired => match sockets::time_left(case) {
                 Some(left @ 1..) => {
                     format!("this call came at least {left} s later, when the TIME_WAIT had ended")
@@ -73,7 +73,7 @@ fn reuse_addr(case: &Case<'_>, found: &Counterfactual) -> String {
                 "the old server had set SO_REUSEADDR before it listened".to_owned()
             }
             Some(Options::Copied) | None => {
-                "the sockets in the way had had SO_REUSEADDR from the beginning".to_owned()
+                "the conflicting sockets had had SO_REUSEADDR from the beginning".to_owned()
             }
         };
         if on_binder {

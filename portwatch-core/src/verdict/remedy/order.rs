@@ -70,7 +70,7 @@ pub(super) fn close_on_exec(case: &Case<'_>, causes: &[Cause]) -> Option<String>
     })
 }
 
-/// Nothing is in the way any more.
+/// Nothing conflicts any more.
 pub(super) fn again(case: &Case<'_>) -> String {
     let call = match case.attempt.op {
         Op::Bind => "bind()",
@@ -289,7 +289,7 @@ fn close(case: &Case<'_>, causes: &[Cause]) -> String {
     )
 }
 
-/// What ends the connections in the way; `None` where nobody has a say in it.
+/// How to end the conflicting connections; `None` where nobody can.
 fn end(case: &Case<'_>) -> Option<String> {
     let primary = case.primary()?;
     match primary.kind {

@@ -48,14 +48,14 @@ impl Options {
     }
 }
 
-/// The sockets that are in the way for want of `SO_REUSEADDR`.
+/// The sockets that conflict because `SO_REUSEADDR` is missing.
 pub(super) fn without_reuse_addr<'a, 'b>(case: &'b Case<'a>) -> Vec<&'b Other<'a>> {
     case.uncleared()
         .filter(|other| other.side.reuse == 0)
         .collect()
 }
 
-/// The sockets in the way without `SO_REUSEPORT`.
+/// The conflicting sockets without `SO_REUSEPORT`.
 pub(super) fn without_reuse_port<'a, 'b>(case: &'b Case<'a>) -> Vec<&'b Other<'a>> {
     case.uncleared()
         .filter(|other| !other.side.reuseport)
@@ -198,7 +198,7 @@ pub(super) fn specific_address(case: &Case<'_>) -> String {
     }
 }
 
-/// Until the last `TIME_WAIT` in the way has ended, in whole seconds.
+/// Until the last conflicting `TIME_WAIT` has ended, in whole seconds.
 pub(super) fn time_left(case: &Case<'_>) -> Option<u64> {
     case.uncleared()
         .filter_map(|other| other.blocker.expires_in_ms)

@@ -431,7 +431,7 @@ fn nobody_is_told_to_stop_what_has_ended() {
         "{text}"
     );
     assert!(!text.contains("stop"), "{text}");
-    // Somebody else has it open, or stands in the way as well.
+    // Somebody else has it open, or conflicts as well.
     let kept = with_ended_owner(listener("0.0.0.0", 8080, &[]));
     let other = listener("127.0.0.1", 8080, &[]);
     for blockers in [vec![kept], vec![abandoned, other]] {

@@ -145,7 +145,7 @@ impl<'a> Case<'a> {
             .filter(|other| other.blocker.conflicts != Some(false))
     }
 
-    /// A socket that is in the way now, but took the port after the attempt began.
+    /// A socket that conflicts now, but took the port after the attempt began.
     pub(in crate::verdict) fn later(&self) -> Option<&Other<'a>> {
         self.others
             .iter()

@@ -45,7 +45,7 @@ pub(in crate::verdict) fn is_outgoing(transport: Transport, blocker: &Blocker) -
         || (is_to_itself(blocker) && blocker.port_bound == Some(false))
 }
 
-/// True for a TCP connection of which both ends are one socket: `connect()` had for its source port the one that it was to
+/// True for a TCP connection whose two ends are one socket: `connect()` had for its source port the one that it was to
 /// reach, so its SYN met itself (a simultaneous open, `tcp_rcv_synsent_state_process` of `net/ipv4/tcp_input.c`).
 pub(in crate::verdict) fn is_to_itself(blocker: &Blocker) -> bool {
     blocker.state == State::Established && blocker.remote == Some(blocker.local)

@@ -7,7 +7,7 @@ use super::{
 use crate::model::process::Process;
 use crate::prelude::*;
 
-/// A program where it runs, whichever process that is; or a process alone, where its program cannot be told.
+/// A program where it runs, whichever process that is; or a process alone, where its program is not known.
 ///
 /// Two processes of one identity are instances of one service (`same_service`); the reverse is not so: a service may
 /// have many programs.
@@ -33,8 +33,8 @@ enum Who {
 enum Within {
     Container(String),
     Unit(String),
-    /// For what is named by a relative path: that is one file only in one directory, of which one control group is the
-    /// nearest sign.
+    /// For a program with a relative path. That is one file only in one directory, which nobody records; one control group is
+    /// the nearest sign of it.
     ControlGroup(String),
     Host,
 }

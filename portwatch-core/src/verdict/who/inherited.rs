@@ -1,4 +1,4 @@
-//! Whether a socket stands in the way because somebody inherited it.
+//! Whether a socket blocks because somebody inherited it.
 
 use crate::model::{
     attempt::Blocker,
@@ -56,7 +56,7 @@ fn hands_on(from: &Process) -> bool {
     from.pid == 1 || from.comm == "systemd"
 }
 
-/// How a socket came to a program that was not meant to have it, as far as that can be told: closing it on exec would
+/// How a socket came to a program that was not meant to have it, as far as that is known: closing it on exec would
 /// have kept it from that.
 pub(in crate::verdict) fn leak(blocker: &Blocker) -> Option<&Inheritance> {
     let inherited = blocker.inherited.as_ref()?;

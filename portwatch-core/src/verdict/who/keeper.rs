@@ -1,4 +1,4 @@
-//! What is said of a socket that nobody has a descriptor of, and that is open all the same.
+//! Words about a socket that is open without a descriptor.
 
 use crate::model::{
     attempt::Blocker,

@@ -10,7 +10,7 @@ pub(in crate::verdict) enum Program<'a> {
     Executable,
     /// An interpreter runs this script, module, archive, class or text.
     Operand(&'a str),
-    /// It cannot be told.
+    /// It is not known.
     Unknown,
 }
 

@@ -77,7 +77,7 @@ impl Target {
     }
 }
 
-/// Whom this process has the socket for that is bound to `local`; `None` where nothing says that it has it for others.
+/// On whose behalf this process keeps the socket that is bound to `local`; `None` where nothing says that it is a proxy.
 pub(crate) fn of(process: &Process, local: Address) -> Option<Found> {
     let name = program_name(process)?;
     if is_service_manager(process, name) {

@@ -69,7 +69,7 @@ fn clause(case: &Case<'_>, other: &Other<'_>) -> String {
     let reuseport = on(binder.reuseport, existing.reuseport);
     match other.blocker.clause {
         Clause::Listening => format!(
-            "it listens, and the port of a listener is shared only with SO_REUSEPORT on both sockets \
+            "a listening port can be shared only if both sockets set SO_REUSEPORT \
              (here: {reuseport})"
         ),
         Clause::BinderLacksReuseAddr | Clause::OtherLacksReuseAddr | Clause::NeitherReuseAddr => {
@@ -107,7 +107,7 @@ const fn on(binder: bool, existing: bool) -> &'static str {
 /// Where the options of a socket that nobody can set any more come from.
 fn copied(other: &Other<'_>) -> &'static str {
     match other.kind {
-        Kind::TimeWait => "; a TIME_WAIT keeps the options of the connection that it is left from",
+        Kind::TimeWait => "; a TIME_WAIT inherits its options from the closed connection",
         Kind::Connection | Kind::Detached if other.is_accepted() => {
             "; an accepted connection starts with the options of its listener"
         }

@@ -1,4 +1,4 @@
-//! One line that says who or what is in the way.
+//! One line that names the blocker.
 
 use crate::prelude::*;
 use core::cmp::Ordering;
@@ -250,7 +250,7 @@ fn detached(other: &Other<'_>) -> String {
 
 fn left_by(blocker: &Blocker) -> String {
     match &blocker.owner {
-        Some(owner) => format!("; it was {}'s", name::process(&owner.process)),
+        Some(owner) => format!("; it belonged to {}", name::process(&owner.process)),
         None => String::new(),
     }
 }
@@ -273,9 +273,9 @@ fn time_wait(case: &Case<'_>, other: &Other<'_>) -> String {
     let more = match (count, case.partial) {
         (..=1, false) => String::new(),
         (..=1, true) => "; there may be more".to_owned(),
-        (2, false) => "; one more is in the way".to_owned(),
-        (_, false) => format!("; {} more are in the way", count - 1),
-        (_, true) => format!("; at least {} more are in the way", count - 1),
+        (2, false) => "; one more conflicts".to_owned(),
+        (_, false) => format!("; {} more conflict", count - 1),
+        (_, true) => format!("; at least {} more conflict", count - 1),
     };
     format!(
         "the {direction}connection {} {state}{}{}{more}",
@@ -310,14 +310,19 @@ fn not_found(case: &Case<'_>) -> String {
     }
     seen.push(match undecided(case) {
         Some(other) => format!(
-            "{} has {} ({}); whether that is in the way hangs on the uid {}, which could not be read",
+            "{} has {} ({}); whether it conflicts depends on the uid {}, which could not be read",
             name::subject(other.blocker),
             other.blocker.local,
             name::state(other.blocker.state),
-            if case.binder.uid.is_none() { "of the new socket" } else { "of that socket" },
+            if case.binder.uid.is_none() {
+                "of the new socket"
+            } else {
+                "of that socket"
+            },
         ),
         None if case.walked => {
-            "no socket that conflicts was found when the table was walked just after the refusal".to_owned()
+            "no socket that conflicts was found when the table was walked just after the refusal"
+                .to_owned()
         }
         None => "the table of bound sockets could not be walked".to_owned(),
     });

@@ -66,9 +66,9 @@ fn ports_are_one_line_each() {
     13:03:41.118  port   tcp   127.0.0.1:8080 <-> 127.0.0.1:40000  taken for an incoming connection
     13:03:41.118  port   tcp   127.0.0.1:8080        taken by python3[3977] python3.service
     13:03:41.118  port   tcp   127.0.0.1:8080        taken
-    13:03:41.118  port   tcp   127.0.0.1:8080 <-> 127.0.0.1:40000  released, python3[3977] python3.service had it (its TIME_WAIT keeps the port)
+    13:03:41.118  port   tcp   127.0.0.1:8080 <-> 127.0.0.1:40000  released, previously held by python3[3977] python3.service (its TIME_WAIT keeps the port)
     13:03:41.118  port   tcp   127.0.0.1:8080 -> 127.0.0.1:40000  released
-    13:03:41.118  port   tcp   127.0.0.1:8080        released, python3[3977] python3.service had it
+    13:03:41.118  port   tcp   127.0.0.1:8080        released, previously held by python3[3977] python3.service
     ");
 }
 

@@ -1,4 +1,4 @@
-//! Unix sockets, which are known only from having been in the way.
+//! Unix sockets, which are known only as blockers.
 
 use super::{Id, Key};
 use crate::{

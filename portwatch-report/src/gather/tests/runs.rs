@@ -17,7 +17,7 @@ fn a_run_in_two_logs_is_one() {
     );
     assert_eq!(holds(&parts), holds(&whole));
     assert_eq!(parts.sessions.len(), 1);
-    // A tracing that began anew knows nothing of what was before.
+    // A tracing that began again knows nothing of what was before.
     let start = Record {
         seq: 1,
         ..second[0].clone()
@@ -124,7 +124,7 @@ fn hosts_of_one_name_are_kept_apart() {
     assert_eq!((names(&twice).len(), twice.sessions.len()), (1, 2));
 }
 
-/// Numbers of episodes begin anew with each run.
+/// Numbers of episodes begin at 1 with each run.
 #[test]
 fn episodes_of_two_runs_are_two() {
     let killed = &log()[..11];

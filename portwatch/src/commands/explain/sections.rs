@@ -16,7 +16,7 @@ const PAGE: &str = include_str!("../../../../docs/causes.md");
 /// What paragraphs begin with that say what the others do not: why, what to do, what it is not.
 const LABELS: &[&str] = &["Why:", "What to do:", "Not this:"];
 
-/// What is said of a cause.
+/// The section of a cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Section {
     /// Its heading: the id.
@@ -25,7 +25,7 @@ pub struct Section {
     pub body: &'static str,
 }
 
-/// What is said of a cause; `None` if the page has nothing.
+/// The section of a cause; `None` if the page has none.
 #[must_use]
 pub fn section(cause: Cause) -> Option<Section> {
     sections(PAGE)
@@ -185,7 +185,7 @@ fn wrap(text: &str, theme: &Theme, width: usize, leads: (&str, &str), out: &mut 
     out.push('\n');
 }
 
-/// Inside of which marks the text is.
+/// The marks that the text is inside of.
 #[derive(Default)]
 struct Inline {
     code: bool,

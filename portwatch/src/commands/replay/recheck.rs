@@ -1,4 +1,4 @@
-//! Recorded failures judged anew.
+//! Recorded failures judged again.
 
 use std::{
     io::{self, Write},

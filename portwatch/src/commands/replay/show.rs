@@ -1,4 +1,4 @@
-//! Shows records as they were told.
+//! Shows records as `trace` showed them.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -26,7 +26,7 @@ pub(super) struct Told {
     lines: Vec<u8>,
 }
 
-/// What is being told of a log.
+/// The run of a log that is being shown.
 #[derive(Debug)]
 struct Run {
     text: Text,
@@ -63,7 +63,7 @@ impl Told {
                 run.host = Some(start.host.clone());
                 self.hosts.insert(start.host.clone());
             } else if self.format == FormatArg::Text {
-                // The run that is being told goes on in another file.
+                // The run that is being shown goes on in another file.
                 return Ok(());
             }
         }

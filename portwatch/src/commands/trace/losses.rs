@@ -16,7 +16,7 @@ const KINDS: [(Counter, &str); 4] = [
     (Counter::ProcessLost, "process"),
     // And of TIME_WAITs.
     (Counter::PortLost, "port"),
-    // The attempt is told, without the address that it asked for.
+    // The attempt is reported, without the requested address.
     (Counter::CallsFull, "entry"),
 ];
 

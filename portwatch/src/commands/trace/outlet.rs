@@ -21,9 +21,9 @@ use portwatch_core::model::record::{Body, Record};
 #[derive(Debug)]
 pub(super) struct Outlet {
     outputs: Vec<Output>,
-    /// Attempts that were told.
+    /// Attempts that were written.
     told: u64,
-    /// Attempts that may still be told.
+    /// Attempts that may still be written.
     remaining: Option<u64>,
     /// Told when nothing more is wanted: the count is reached, or all readers are gone.
     enough: Arc<Enough>,
@@ -33,7 +33,7 @@ pub(super) struct Outlet {
 /// Records that are not in an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Dropped {
-    /// Of which.
+    /// The log.
     pub(super) name: String,
     /// How many.
     pub(super) count: u64,
@@ -59,12 +59,12 @@ impl Outlet {
         })
     }
 
-    /// Attempts that were told.
+    /// Attempts that were written.
     pub(super) const fn told(&self) -> u64 {
         self.told
     }
 
-    /// True when as many attempts have been told as were asked for.
+    /// True when as many attempts have been written as were asked for.
     pub(super) fn is_full(&self) -> bool {
         self.remaining == Some(0)
     }

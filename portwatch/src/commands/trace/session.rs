@@ -39,7 +39,7 @@ use crate::{
 };
 use portwatch_core::model::record::{Body, Start};
 
-/// How often the ring is looked into when nothing urgent is in it: only failures wake the reader.
+/// How often the ring is read when nothing urgent is in it: only failures wake the reader.
 const LOOK: Duration = Duration::from_millis(100);
 /// How long the last records may take to be written once a signal has asked for an end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -68,7 +68,7 @@ pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     let statistics = counters::Statistics::new(&ebpf, attached.programs());
     // Not earlier: a start that fails leaves no file behind.
     let sinks = outputs::open(args)?;
-    // From here on events wait in the ring: whatever is newer than the snapshot is told after it.
+    // From here on events wait in the ring: whatever is newer than the snapshot is reported after it.
     let mut signals = Signals::new()?;
     let (messages, receiver) = channel();
     let (enough, wait_enough) = oneshot::channel();
@@ -108,7 +108,7 @@ pub(super) async fn run(args: &TraceArgs, verbose: bool) -> Result<ExitCode> {
     conclude(args, &ended, ending?)
 }
 
-/// Reads what is left, and waits until it is told.
+/// Reads what is left, and waits until it is written.
 async fn finish(
     mut pump: Pump,
     messages: Sender<Message>,

@@ -25,13 +25,13 @@ use portwatch_core::{
 
 /// How often the wall clock is compared with the kernel's.
 const CLOCK_SAMPLE: Duration = Duration::from_secs(1);
-/// How often it is asked whether something is to be told that no event announces.
+/// How often the assembler is asked for records that no event announces.
 const TICK: Duration = Duration::from_millis(250);
 
 /// Gives chunks back to the pump.
 pub(super) type Chunks = Sender<Vec<u8>>;
 
-/// What the teller is told.
+/// Messages to the teller.
 #[derive(Debug)]
 pub(super) enum Message {
     /// Records of the kernel side.
@@ -61,7 +61,7 @@ pub(super) enum Message {
 pub(super) struct Ended {
     /// The last record.
     pub(super) stop: Option<Stop>,
-    /// Attempts that were told.
+    /// Attempts that were written.
     pub(super) told: u64,
     /// Records that could not be written.
     pub(super) dropped: Vec<Dropped>,

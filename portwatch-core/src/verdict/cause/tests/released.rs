@@ -89,7 +89,7 @@ fn what_else_may_have_refused_comes_first() {
         attempt.failure.as_mut().unwrap().blocker_counts = None;
     };
     assert_eq!(cause(not_walked), Cause::Unknown);
-    // Its uid could not be read, so it may be in the way.
+    // Its uid could not be read, so it may conflict.
     let undecided = |attempt: &mut Attempt| {
         attempt.options = vec![ReusePort];
         let found = Blocker {
@@ -99,7 +99,7 @@ fn what_else_may_have_refused_comes_first() {
         attempt.failure.as_mut().unwrap().blockers = vec![found];
     };
     assert_eq!(cause(undecided), Cause::Unknown);
-    // Another one took the port after that: it is not the one, and it is in the way now.
+    // Another one took the port after that: it is not the blocker, and it conflicts now.
     let taken = |attempt: &mut Attempt| {
         let found = Blocker {
             came_later: true,

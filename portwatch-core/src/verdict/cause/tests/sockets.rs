@@ -17,7 +17,7 @@ fn a_listener_of_somebody_else() {
     assert_eq!(summary, "java[977] listens on 0.0.0.0:8080");
     assert_eq!(
         because,
-        "it listens, and the port of a listener is shared only with SO_REUSEPORT on both sockets (here: neither)"
+        "a listening port can be shared only if both sockets set SO_REUSEPORT (here: neither)"
     );
     assert_eq!(*confidence, Certainty::Walked);
     assert_eq!(

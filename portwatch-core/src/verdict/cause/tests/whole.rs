@@ -100,7 +100,7 @@ fn an_undecided_socket_is_not_to_blame() {
         attempt
             .verdict()
             .summary
-            .contains("hangs on the uid of that socket")
+            .contains("depends on the uid of that socket")
     );
     assert!(!attempt.blockers()[0].primary);
 }

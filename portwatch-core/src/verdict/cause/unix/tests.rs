@@ -101,7 +101,7 @@ fn the_file_of_a_server_that_lives_is_not_just_removed() {
 
 /// What cannot be seen is not said.
 #[rstest]
-#[case::of_whom(Some(FileKind::Socket), None, Certainty::Walked, "could not be told")]
+#[case::of_whom(Some(FileKind::Socket), None, Certainty::Walked, "is not known")]
 #[case::what(None, None, Certainty::Inferred, "could not be seen")]
 #[case::gone(Some(FileKind::Missing), None, Certainty::Walked, "none any more")]
 #[case::other(Some(FileKind::Other), None, Certainty::Walked, "no socket file")]

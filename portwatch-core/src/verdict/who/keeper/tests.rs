@@ -89,7 +89,7 @@ fn a_thread_in_accept_is_woken_by_shutdown() {
     );
 }
 
-/// Nothing is said of `shutdown()` where that is not known to end the call.
+/// `shutdown()` is not offered where it is not known to end the call.
 #[rstest]
 #[case::another_call(Some("ppoll"), false)]
 #[case::unknown(None, false)]

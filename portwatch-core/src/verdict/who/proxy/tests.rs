@@ -321,7 +321,7 @@ fn without_a_unit_the_manager_is_named(#[case] manager: Process, #[case] remedy:
     running(20, "/usr/bin/rootlessport", "rootlessport"),
     relayed(None, None),
     "rootlessport[20] listens on 0.0.0.0:8080, for others: it passes connections on, and its arguments do not say where",
-    "stop the container that rootlessport[20] has it for, or publish another port for it"
+    "stop the container behind rootlessport[20], or publish another port for it"
 )]
 #[case(
     running(20, "/usr/bin/ssh", "ssh -L 8080:db:80 b"),

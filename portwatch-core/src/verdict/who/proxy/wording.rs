@@ -103,7 +103,7 @@ pub(in crate::verdict) fn stop(blocker: &Blocker) -> Option<String> {
     })
 }
 
-/// What ends a relay of which no container is known.
+/// How to end a relay whose container is not known.
 fn relay(holder: &Process, behalf: &Proxy) -> String {
     let who = name::process_and_service(holder);
     let exe = holder
@@ -119,7 +119,7 @@ fn relay(holder: &Process, behalf: &Proxy) -> String {
             "docker-proxy" | "rootlessport" | "rootlesskit" | "slirp4netns" | "pasta"
             | "pasta.avx2",
             _,
-        ) => format!("stop the container that {who} has it for, or publish another port for it"),
+        ) => format!("stop the container behind {who}, or publish another port for it"),
         ("ssh", _) => format!("end {who}, or have it forward another local port"),
         ("sshd" | "sshd-session", _) => {
             format!("end the SSH session of {who}, or have it forward another port")

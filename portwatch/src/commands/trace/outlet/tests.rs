@@ -117,7 +117,7 @@ fn one_that_stands_still_does_not_disturb_the_others() {
     assert_eq!(before.len() as u64 + gone.count, last);
 }
 
-/// A gap is told as soon as there is room, even if nothing happens any more.
+/// A gap is reported as soon as there is room, even if nothing happens any more.
 #[test]
 fn a_gap_is_told_without_a_next_record() {
     let (pipe, reader) = slow();
