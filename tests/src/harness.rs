@@ -19,14 +19,14 @@ pub use self::{
     trace::{Finished, Trace, check_log, check_totals, parse_log, totals, trace_command},
 };
 
-/// Longest wait for something that portwatch is about to say. `PORTWATCH_TEST_TIMEOUT` (seconds) changes it, for machines
-/// that are emulated.
+/// Longest wait for something that portwatch is about to say: long enough for a busy machine, as only a test that hangs
+/// comes to its end. `PORTWATCH_TEST_TIMEOUT` (seconds) changes it.
 #[must_use]
 pub fn patience() -> Duration {
     let seconds = env::var("PORTWATCH_TEST_TIMEOUT")
         .ok()
         .and_then(|value| value.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(20))
+    Duration::from_secs(seconds.unwrap_or(120))
 }
 
 /// The portwatch binary: `PORTWATCH_BIN`, else the one in the target directory that this program lies in, which is built
