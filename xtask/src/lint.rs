@@ -6,6 +6,7 @@ mod msrv;
 mod rings;
 mod words;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -109,12 +110,13 @@ fn names() -> PossibleValuesParser {
 }
 
 /// Runs the checks.
-pub(crate) fn lint(args: &LintArgs) -> ExitCode {
+pub(crate) fn lint(args: &LintArgs) -> Result<ExitCode> {
     if args.list {
+        let mut stdout = std::io::stdout().lock();
         for check in CHECKS {
-            say(format!("{:<10}  {}", check.name, check.about));
+            writeln!(stdout, "{:<10}  {}", check.name, check.about)?;
         }
-        return ExitCode::SUCCESS;
+        return Ok(ExitCode::SUCCESS);
     }
     let is_chosen = |check: &&Check| args.checks.is_empty() || is_in(&args.checks, check.name);
     let mut summary = Summary::default();
@@ -128,11 +130,11 @@ pub(crate) fn lint(args: &LintArgs) -> ExitCode {
         summary.add(check.name, &outcome, began.elapsed());
     }
     say(format!("\n{}", summary.lines.join("\n")));
-    if summary.failed == 0 {
+    Ok(if summary.failed == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    }
+    })
 }
 
 fn is_in(names: &[String], name: &str) -> bool {
