@@ -61,6 +61,9 @@ pub(crate) enum Command {
         /// Only those beside the code, which need neither root nor anything installed.
         #[arg(long, conflicts_with_all = ["live", "kernels"])]
         unit: bool,
+        /// Only those that take no root and little time: those beside the code, and those of the command line.
+        #[arg(long, conflicts_with_all = ["unit", "live", "kernels"])]
+        quick: bool,
         /// Only those that run portwatch; to trace they need root.
         #[arg(long, conflicts_with = "kernels")]
         live: bool,
@@ -139,6 +142,7 @@ Examples:
 const TEST_EXAMPLES: &str = "\
 Examples:
   cargo xtask test                    all tests
+  cargo xtask test --quick            before each commit: what runs within two minutes, without root
   cargo xtask test --unit             those that need neither root nor anything installed
   cargo xtask test --live -- listen   those that run portwatch, and have this in their name
   cargo xtask test --kernels          those on Debian's kernels";

@@ -63,18 +63,20 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Drawing { check: true } => drawing::check(),
         Command::Drawing { check: false } => drawing::draw(),
-        Command::Lint(args) => return Ok(lint::lint(&args)),
+        Command::Lint(args) => return lint::lint(&args),
         Command::Kernels { refresh } => kernels::ensure_all(refresh),
         Command::Test {
             unit,
+            quick,
             live,
             kernels,
             arguments,
         } => {
-            let which = match (unit, live, kernels) {
-                (true, _, _) => test::Which::Unit,
-                (_, true, _) => test::Which::Live,
-                (_, _, true) => test::Which::Kernels,
+            let which = match (quick, unit, live, kernels) {
+                (true, ..) => test::Which::Quick,
+                (_, true, ..) => test::Which::Unit,
+                (_, _, true, _) => test::Which::Live,
+                (.., true) => test::Which::Kernels,
                 _ => test::Which::All,
             };
             test::test(which, &arguments)

@@ -19,11 +19,16 @@ pub(crate) enum Which {
     All,
     /// Those beside the code.
     Unit,
+    /// Those beside the code, and those of the command line that do not trace.
+    Quick,
     /// Those that run portwatch.
     Live,
     /// Those on Debian's kernels.
     Kernels,
 }
+
+/// Suites of `tests/` that prove much without tracing.
+const COMMAND_LINE: &[&str] = &["cli", "cli_replay", "cli_report"];
 
 /// Where the kernel's tracepoints are listed.
 const TRACEFS: &str = "/sys/kernel/tracing";
@@ -31,6 +36,9 @@ const TRACEFS: &str = "/sys/kernel/tracing";
 /// Prepares the machine, builds what the tests run, and runs all parts, whether or not one fails. Arguments are for
 /// `cargo test`: who selects some of its tests does not wait for Debian's kernels.
 pub(crate) fn test(which: Which, arguments: &[String]) -> Result<()> {
+    if which == Which::Quick {
+        return quick(arguments);
+    }
     let mut parts = Parts::default();
     if which != Which::Unit {
         prepare(&mut parts);
@@ -45,6 +53,20 @@ pub(crate) fn test(which: Which, arguments: &[String]) -> Result<()> {
     }
     say(parts.end()?);
     Ok(())
+}
+
+/// Of a debug build, and without what needs root.
+fn quick(arguments: &[String]) -> Result<()> {
+    let mut cargo = cargo();
+    cargo
+        .args(["test", "--locked", "--no-fail-fast"])
+        .args(["--workspace", "--exclude", "portwatch-ebpf"])
+        .args(["--lib", "--bins"])
+        .env("PORTWATCH_TEST_NO_TRACE", "1");
+    for suite in COMMAND_LINE {
+        cargo.args(["--test", suite]);
+    }
+    run(cargo.args(arguments))
 }
 
 fn on_this_machine(which: Which, arguments: &[String]) -> Result<()> {
