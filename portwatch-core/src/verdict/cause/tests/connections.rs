@@ -25,8 +25,8 @@ fn time_wait_of_an_old_server(
     } = attempt.verdict();
     assert_eq!(
         summary,
-        "the connection 10.0.0.1:8080 <-> 10.0.0.9:51234 is in TIME_WAIT for at least 41 s more; it was \
-         java[977]'s"
+        "the connection 10.0.0.1:8080 <-> 10.0.0.9:51234 is in TIME_WAIT for at least 41 s more; it belonged to \
+         java[977]"
     );
     assert_eq!(remedies[0], remedy);
     assert_eq!(
@@ -112,8 +112,8 @@ fn a_connection_that_nobody_has() {
     assert_eq!(attempt.causes(), (Cause::OrphanConnection, &[][..]));
     assert_eq!(
         attempt.verdict().summary,
-        "the connection 10.0.0.1:8080 <-> 10.0.0.9:51234 is closed and still finishing (FIN_WAIT1); it was \
-         java[977]'s"
+        "the connection 10.0.0.1:8080 <-> 10.0.0.9:51234 is closed and still finishing (FIN_WAIT1); it belonged to \
+         java[977]"
     );
     let out = Blocker {
         connected_out: Some(true),
