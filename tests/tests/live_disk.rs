@@ -7,7 +7,9 @@
 
 use std::{
     fs::{self, File},
+    io::{Read, Seek, SeekFrom},
     net::TcpListener,
+    path::Path,
     process::{Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -262,6 +264,17 @@ fn a_reader_that_stops() {
     }
 }
 
+/// The end of a file: to read all of it takes long.
+fn tail(path: &Path) -> String {
+    let mut file = File::open(path).unwrap();
+    let len = file.metadata().unwrap().len();
+    let from = len.saturating_sub(64 * 1024);
+    file.seek(SeekFrom::Start(from)).unwrap();
+    let mut end = Vec::new();
+    file.read_to_end(&mut end).unwrap();
+    String::from_utf8_lossy(&end).into_owned()
+}
+
 /// Ended while a reader stands still: portwatch says which one, and the others have their end.
 #[test]
 fn an_end_without_the_reader() {
@@ -281,12 +294,16 @@ fn an_end_without_the_reader() {
         line.contains("standard output does not take records")
     })
     .unwrap();
+    // Once it is asked to end, it waits 10 s for all that is left. Of what is for the file nothing is.
+    load.bind();
+    let ours = format!(r#""process":{{"pid":{},"#, std::process::id());
+    wait_for_files(path.parent().unwrap(), "our bind", || {
+        tail(&path).contains(&ours)
+    })
+    .unwrap();
     run.signal(Signal::SIGINT).unwrap();
     wait_for_files(path.parent().unwrap(), "end of the file", || {
-        fs::read(&path)
-            .unwrap()
-            .windows(13)
-            .any(|part| part == br#""type":"stop""#)
+        tail(&path).contains(r#""type":"stop""#)
     })
     .unwrap();
     run.signal(Signal::SIGINT).unwrap();
