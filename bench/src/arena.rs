@@ -33,7 +33,7 @@ pub(super) enum Work {
     Bind,
     /// The `bind()` of that, alone.
     BindAlone,
-    /// `socket()`, a `bind()` that a listener is in the way of, `close()`.
+    /// `socket()`, a `bind()` that conflicts with a listener, `close()`.
     Refusal,
     /// The `bind()` of that, alone.
     RefusalAlone,

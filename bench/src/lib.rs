@@ -134,7 +134,7 @@ fn say(line: impl AsRef<str>) -> Result<()> {
     Ok(writeln!(stderr(), "{}", line.as_ref())?)
 }
 
-/// How often a pair is measured anew when another portwatch was tracing meanwhile.
+/// How often a pair is measured again when another portwatch was tracing meanwhile.
 const TRIES: u32 = 20;
 
 struct Bench<'a> {

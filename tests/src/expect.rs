@@ -77,7 +77,7 @@ pub fn proven(truth: &Truth, log: &[Value], first: usize) -> Proven {
 
 type OfProcess<'a> = (u32, Vec<&'a Expected>, Vec<&'a Value>);
 
-/// For each process, the attempts that are to be told and the records, in order.
+/// For each process, the expected attempts and the records, in order.
 fn by_process<'a>(truth: &'a Truth, log: &'a [Value], first: usize) -> Vec<OfProcess<'a>> {
     let staged = is_traced(log, "stages");
     let expected = || {

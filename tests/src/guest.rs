@@ -57,7 +57,7 @@ struct Job {
     title: String,
     words: Vec<String>,
     environment: BTreeMap<String, String>,
-    /// Its standard output is part of what is told of it, and not shown.
+    /// Its standard output goes into its [`Done`], and is not shown.
     answers: bool,
 }
 
@@ -123,7 +123,7 @@ pub fn serve() -> Result<()> {
         writeln!(status, "{}", serde_json::to_string(&done)?)?;
     }
     tcdrain(&status).context(STATUS)?;
-    // The emulator is told to end where a machine would start again: that takes no driver.
+    // The emulator runs with an option to end where a machine would start again: that takes no driver.
     reboot(RebootMode::RB_AUTOBOOT).context("reboot")?;
     Ok(())
 }

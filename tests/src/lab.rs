@@ -1,4 +1,4 @@
-//! The vocabulary of the scenarios: processes, sockets, attempts and what must be said of them.
+//! The vocabulary of the scenarios: processes, sockets, attempts and what portwatch must report of them.
 
 pub mod agent;
 mod blame;
@@ -49,12 +49,12 @@ use crate::{
 pub struct Pace {
     /// Stops at the checkpoint, where the port is held and has not been asked for.
     pub at_checkpoint: bool,
-    /// Stops after each failure, so that everybody is still there when it is looked into.
+    /// Stops after each failure, so that every process is still there when portwatch investigates.
     pub at_failures: bool,
 }
 
 /// Line that a scenario prints when it stops. It goes on at the next line of its standard input: an empty one, or the
-/// cause that was told of a failure.
+/// recorded cause of a failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stop {
@@ -162,7 +162,7 @@ impl Lab {
         Ok(self.claim(Claim::new()?))
     }
 
-    /// The same, one of those that portwatch is asked to watch: what becomes of it is told.
+    /// The same, one of those that portwatch is asked to watch: it records what becomes of the port.
     pub fn watched_port(&self) -> Result<u16> {
         Ok(self.claim(Claim::watched()?))
     }
@@ -262,7 +262,7 @@ impl Lab {
         }
     }
 
-    /// Waits until all that becomes of watched ports has been told, if anyone watches.
+    /// Waits until portwatch has recorded every change of watched ports, if it is running.
     pub fn await_changes(&self) -> Result<()> {
         if self.pace.at_failures {
             stop(&Stop::Changes(self.changes.borrow().clone()))?;
@@ -270,7 +270,7 @@ impl Lab {
         Ok(())
     }
 
-    /// This episode must be told.
+    /// portwatch must report this episode.
     pub fn episode(&self, episode: Episode) {
         self.episodes.borrow_mut().push(episode);
     }
@@ -285,8 +285,8 @@ impl Lab {
         Err(Skip(reason.into()).into())
     }
 
-    /// Waits until a port is free: what `io_uring` and a thread that wakes up keep is let go of a moment later. To bind
-    /// until it works would be thousands of failures, of which each is judged: a ring takes long to end.
+    /// Waits until a port is free: `io_uring`, and a thread that wakes up, let go of it a moment later. To bind until
+    /// it works would cause thousands of failures, each with a verdict: a ring takes long to end.
     pub fn until_free(&self, at: SocketAddr) -> Result<()> {
         ports::await_tcp_state(at.port(), 0, None)?;
         let deadline = Instant::now() + patience();
@@ -344,7 +344,7 @@ fn directory_for_programs() -> Result<TempDir> {
 pub enum Raced {
     /// It succeeded.
     Bound,
-    /// It failed; with the cause that was told, if anybody watches.
+    /// It failed; with the recorded cause, if portwatch is running.
     Refused(Option<String>),
 }
 
@@ -368,12 +368,12 @@ impl Attempt<'_> {
         lab.ledger.borrow()[index].bound_port.context("no port")
     }
 
-    /// It failed with `EADDRINUSE`, and this is what must be said of it.
+    /// It failed with `EADDRINUSE`, and portwatch must report this.
     pub fn in_use(self, blame: &Blame) -> Result<()> {
         self.fails(Errno::EADDRINUSE, blame)
     }
 
-    /// It succeeded, or failed with `EADDRINUSE`, and this is what must be said of that.
+    /// It succeeded, or failed with `EADDRINUSE` and portwatch must report this.
     pub fn raced(self, blame: &Blame) -> Result<Raced> {
         if self.lab.ledger.borrow()[self.index].errno == 0 {
             return Ok(Raced::Bound);
@@ -381,12 +381,12 @@ impl Attempt<'_> {
         self.failed(Errno::EADDRINUSE, blame).map(Raced::Refused)
     }
 
-    /// It failed with this errno, and this is what must be said of it.
+    /// It failed with this errno, and portwatch must report this.
     pub fn fails(self, errno: Errno, blame: &Blame) -> Result<()> {
         self.failed(errno, blame).map(drop)
     }
 
-    /// The same; gives the cause that was told, if anybody watches.
+    /// The same; gives the recorded cause, if portwatch is running.
     fn failed(self, errno: Errno, blame: &Blame) -> Result<Option<String>> {
         let (lab, index) = (self.lab, self.index);
         lab.ledger.borrow_mut()[index].failure = Some(Failure::from(blame));
@@ -423,7 +423,7 @@ impl Attempt<'_> {
     }
 }
 
-/// Gives what is answered: the cause that was told of a failure.
+/// Gives the answer: the recorded cause of a failure.
 fn stop(at: &Stop) -> Result<String> {
     let mut stdout = stdout().lock();
     writeln!(stdout, "{}", serde_json::to_string(at)?)?;

@@ -1,6 +1,6 @@
 //! Scenarios that make every cause happen with real sockets, and what portwatch must say of them.
 //!
-//! - [`lab`]: the scenarios and their vocabulary. A scenario is a short script over processes that do as they are told.
+//! - [`lab`]: the scenarios and their vocabulary. A scenario is a short script that commands processes.
 //! - [`expect`]: what a scenario knows to be true, and portwatch's records compared with it.
 //! - [`harness`]: portwatch under test.
 //! - [`load`]: noise: very many binds, processes, connections, plays at once.

@@ -99,7 +99,7 @@ impl Log {
 struct Lines<'a, W> {
     out: &'a mut W,
     written: u64,
-    /// Of each run anew.
+    /// Starts again with each run.
     seq: u64,
     buffer: Vec<u8>,
 }

@@ -35,7 +35,7 @@ use nix::sched::{CloneFlags, unshare};
 pub use self::kernel::Kernel;
 use self::{namespace::Namespace, pair::Pair, play::play, socket::Answer, step::Step};
 
-/// Mismatches that are told at length.
+/// Mismatches that are printed at length.
 const TOLD: usize = 10;
 
 /// What came out.

@@ -35,7 +35,7 @@ fn lines(log: &[u8]) -> Vec<&[u8]> {
     log.split_inclusive(|byte| *byte == b'\n').collect()
 }
 
-/// Tries to write to a path, and must be told in a sentence why not.
+/// Tries to write to a path: portwatch must refuse with a sentence that says why.
 #[track_caller]
 fn assert_refused(path: &Path, arguments: &[&str], because: &str) {
     let mut command = trace(&["-o", path.to_str().unwrap(), "--duration", "1ms"]);

@@ -295,7 +295,7 @@ fn command_that_cannot_be_run() {
     assert!(ended.stderr.contains(path), "{}", ended.stderr);
 }
 
-/// What the command does is told from its very beginning.
+/// portwatch records the command's attempts from its very beginning.
 #[test]
 fn attempts_of_the_command() {
     if !can_trace() {

@@ -97,7 +97,7 @@ fn json_adds_up() {
     assert_eq!(report["not_kept"], 0);
 }
 
-/// The report of these files, as JSON, and what was said of them.
+/// The report of these files, as JSON, and the messages about them.
 fn json(arguments: &[&str]) -> (Value, String) {
     let output = command(&[&["--format", "json"], arguments].concat())
         .output()

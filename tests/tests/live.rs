@@ -1,4 +1,4 @@
-//! Every scenario while portwatch watches: each attempt is told once and truly, and the right one is blamed.
+//! Every scenario while portwatch watches: each attempt is recorded once and truly, and the right process is blamed.
 //!
 //! Each is played twice: one portwatch is there from the beginning, for all of them; and (`late`) another one comes when
 //! the port is held already, for several of them that have come that far.

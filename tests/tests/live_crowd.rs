@@ -70,7 +70,7 @@ fn a_million_processes_and_connections() {
     let evicted = |kind: &str| stop["evicted"][kind].as_u64().unwrap();
     assert!(
         evicted("owners") >= OF_EACH - u64::from(OWNER_SLOTS),
-        "each connection has an owner, of which so many are kept: {stop}"
+        "each connection has an owner, and so many owners are kept: {stop}"
     );
     let lost: u64 = records.iter().filter_map(lost_processes).sum();
     let kept = portwatch_core::memory::processes::CAPACITY as u64;

@@ -135,7 +135,7 @@ fn kill_one(load: &Load, rotate: bool) -> Option<TempDir> {
     is_torn.then_some(directory)
 }
 
-/// All of it is told, and what is missing at its end.
+/// `replay` shows all of it, and says what is missing at its end.
 fn check_replay(path: &Path, is_torn: bool) {
     let mut replay = Command::new(portwatch_binary().unwrap());
     replay.args(["replay", "--rotated", "--format", "json"]);

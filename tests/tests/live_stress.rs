@@ -1,5 +1,5 @@
-//! Five thousand plays of the scenarios at once and in a random order: all of it is told once and truly; and holders that
-//! are gone before anyone looks are never mistaken for others.
+//! Five thousand plays of the scenarios at once and in a random order. Every attempt is recorded once and truly, and
+//! holders that are gone before anyone looks are never mistaken for others.
 
 #![expect(
     clippy::unwrap_used,

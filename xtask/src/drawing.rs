@@ -88,7 +88,7 @@ fn installed(packages: &[Package]) -> Vec<&Package> {
         .collect()
 }
 
-/// Which module in the root of a crate names something of which other one.
+/// An edge for each module in the root of a crate that names an item of another such module.
 fn of_modules(package: &str, modules: &[Module]) -> Graph {
     let mut graph = Graph::default();
     for module in modules {

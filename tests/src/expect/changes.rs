@@ -120,7 +120,7 @@ pub(super) fn have_come(changes: &[Change], log: &[Value], first: usize) -> bool
 
 type SideBySide<'a> = (Kind, Vec<&'a Change>, Vec<&'a Value>);
 
-/// For each port and kind of record, what is to be told and what was, in order.
+/// For each port and kind of record, the expected changes and the records, in order.
 fn side_by_side<'a>(changes: &'a [Change], log: &'a [Value], first: usize) -> Vec<SideBySide<'a>> {
     let means = Means::of(log);
     let ports: BTreeSet<(u64, u16)> = changes

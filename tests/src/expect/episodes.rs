@@ -7,7 +7,7 @@ use super::{attempts_of, changes::are_ports_told, text};
 
 /// Everything in which the episodes in a log's records from `first` on differ from the truth.
 ///
-/// Those that end with an attempt are told right behind it, the others when tracing ends.
+/// The record of an episode that ends with an attempt follows that attempt's; the others come when tracing ends.
 pub(super) fn compare(truth: &[Episode], log: &[Value], first: usize) -> Vec<String> {
     let has_ended = log.last().is_some_and(|last| last["type"] == "stop");
     let ports_told = are_ports_told(log);
@@ -49,7 +49,7 @@ pub(super) fn compare(truth: &[Episode], log: &[Value], first: usize) -> Vec<Str
         let freed = &record["freed_by"];
         if !freed.is_null() || (ports_told && expected.freed.is_some()) {
             let owner = expected.by.last().and_then(|(_, owner, _)| *owner);
-            // The end of a process is told of those that have acted while portwatch was there.
+            // portwatch reports the end only of processes that acted while it was running.
             let unseen = owner.is_some_and(|pid| attempts_of(log, pid).is_empty());
             let how = match expected.freed.as_deref() {
                 Some("exited") if unseen => Some("closed"),

@@ -1,5 +1,5 @@
-//! What must hold of everything that portwatch has recorded: that it reads back, is as the schema says, is told again as it
-//! was told, and would be judged again as it was judged.
+//! Checks of all that portwatch has recorded: it reads back, fits the schema, prints again as it was printed, and leads
+//! to the same verdicts when it is judged again.
 
 use std::{
     io::Write,

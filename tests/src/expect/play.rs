@@ -164,8 +164,8 @@ fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     outcome.unwrap_or_else(|_| Err(anyhow!("its thread panicked")))
 }
 
-/// Waits for what a scenario stops for; gives the cause that is told of a failure. If it does not come, the comparison will
-/// say so, with all that is known then.
+/// Waits for the records that a scenario stops for; gives the recorded cause of a failure. If none comes, the
+/// comparison will say so, with all that is known then.
 fn await_records(trace: &Trace, before: usize, stop: &Stop) -> Option<String> {
     match stop {
         Stop::Checkpoint => None,

@@ -10,7 +10,7 @@ use super::truth::Expected;
 use super::{strings, text};
 
 /// For each cause that scenarios have made happen, how sure portwatch was of it at best (`exact`, `walked`, `inferred`);
-/// or the id that was told in its place.
+/// or the id that portwatch reported in its place.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Proven(BTreeMap<String, String>);
@@ -44,7 +44,7 @@ impl Proven {
         };
         let verdict = &record["verdict"];
         let told = text(&verdict["cause"]);
-        // In which way a race is told is up to chance: what can be relied on is the least.
+        // Chance decides how portwatch reports a race: only the lowest certainty can be relied on.
         let is_race = !failure.cause_or.is_empty();
         let sure = if is_race {
             "inferred".to_owned()

@@ -1,4 +1,4 @@
-//! What may be told of a failure whose holder let go at that moment.
+//! What a record may report of a failure whose holder let go at that moment.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::truth::Failure;
 use super::{Difference, means::abilities};
 
 impl Difference {
-    /// Checks whom the record names. True if nothing more is demanded: another cause is told that may be as true.
+    /// Checks the processes that the record names. True if it gives another allowed cause: no more is demanded then.
     pub(super) fn race(&mut self, failure: &Failure, record: &Value) -> bool {
         let Some(holder) = failure.released_by else {
             return false;

@@ -15,7 +15,7 @@ pub struct Truth {
     pub expect: Vec<Expected>,
     /// What became of the watched ports that it used, in order.
     pub changes: Vec<Change>,
-    /// Episodes, those that must be told at least.
+    /// Episodes that portwatch must report, at least.
     pub episodes: Vec<Episode>,
 }
 
@@ -32,7 +32,7 @@ pub struct Episode {
     pub attempts: u64,
     /// Processes that tried.
     pub processes: u64,
-    /// Causes, the owner of the socket that was in the way, and failures, in sequence.
+    /// Causes, the owner of the blocking socket, and failures, in sequence.
     pub by: Vec<(String, Option<u32>, u64)>,
     /// What made the port free.
     pub freed: Option<String>,
@@ -73,7 +73,7 @@ pub struct Expected {
     pub binder: Binder,
     /// It was over before the scenario let portwatch start (`--pause`).
     pub before_tracing: bool,
-    /// What must be said of the failure; `None` for a success.
+    /// What portwatch must report of the failure; `None` for a success.
     pub failure: Option<Failure>,
 }
 
@@ -94,18 +94,18 @@ pub struct Binder {
     pub cmdline: Option<Vec<String>>,
 }
 
-/// What must be said of a failure.
+/// What portwatch must report of a failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The verdict's cause; `None` if there must be no verdict.
     pub cause: Option<String>,
-    /// The cause cannot be told from what the kernel has now, only from what was seen: for a socket older than portwatch
+    /// The kernel's present state does not show the cause, only earlier events did: for a socket older than portwatch
     /// the cause may be `unknown` as well.
     pub cause_needs_history: bool,
     /// The cause if the socket is older than portwatch, where that is another one. Then nothing else is demanded of the
     /// verdict.
     pub cause_when_late: Option<String>,
-    /// Causes that may be told in its place. Then nothing else is demanded of the verdict.
+    /// Causes that portwatch may report in its place. Then nothing else is demanded of the verdict.
     pub cause_or: Vec<String>,
     /// The process that let go of the port during the call. Where the kernel gives cookies (5.12) it is named, and no other
     /// is anywhere.
@@ -168,9 +168,9 @@ pub struct Primary {
     pub inherited: Option<Inherited>,
     /// The signal that its owner was sent, and the pid of who sent it.
     pub stopping: Option<(String, u32)>,
-    /// Whom its holder has it for.
+    /// On whose behalf its holder keeps it.
     pub on_behalf_of: Option<Behalf>,
-    /// Others are in the way too, and the kernel may have refused for one of them: it stops at the first.
+    /// Others conflict too, and the kernel may have refused for one of them: it stops at the first.
     pub one_of_many: bool,
 }
 

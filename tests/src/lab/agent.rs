@@ -1,4 +1,4 @@
-//! The process that does as it is told.
+//! The process that carries out a scenario's commands.
 //!
 //! Its standard input is the control socket, its standard output a spare one, for the child that it may fork.
 

@@ -1,11 +1,11 @@
-//! What must be said of a failure.
+//! What portwatch must report of a failure.
 
 use std::net::SocketAddr;
 
 use super::{Process, Sock};
 use crate::expect::truth::{Behalf, Failure, Inherited, Named, Primary};
 
-/// What must be said of a failure: put together by the script, word by word.
+/// What portwatch must report of a failure: the script puts it together, word by word.
 #[derive(Clone, Debug)]
 pub struct Blame(Failure);
 
@@ -60,8 +60,8 @@ impl Blame {
         self
     }
 
-    /// This may be told as well: which of them is true is known to nobody who is not in the kernel. Nothing else is
-    /// demanded then but that nobody else is named.
+    /// portwatch may report this cause as well: only the kernel knows which one is true. Then only one thing is
+    /// demanded: the record names nobody else.
     #[must_use]
     pub fn or(mut self, cause: &str) -> Self {
         self.0.cause_or.push(cause.into());
@@ -82,7 +82,7 @@ impl Blame {
         self
     }
 
-    /// The socket to act on is not the only one in the way, and the kernel may have met another one first.
+    /// The socket to act on is not the only one that conflicts, and the kernel may have met another one first.
     #[must_use]
     pub fn one_of_many(mut self) -> Self {
         self.change(|primary| primary.one_of_many = true);
@@ -264,7 +264,7 @@ impl Blame {
         self
     }
 
-    /// Whoever has the socket to act on has it for others.
+    /// The holder of the socket to act on keeps it on behalf of others.
     #[must_use]
     pub fn for_others(mut self, behalf: Behalf) -> Self {
         self.change(|primary| primary.on_behalf_of = Some(behalf));

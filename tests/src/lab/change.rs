@@ -1,4 +1,4 @@
-//! What must be told of a watched port, beside attempts.
+//! What portwatch must record of a watched port, beside attempts.
 
 use super::protocol;
 use super::{Lab, Process};
@@ -107,7 +107,7 @@ impl Changed {
         self
     }
 
-    /// It comes so soon after the beginning that only those notice it who are told.
+    /// It comes so soon after the beginning that only events show it: the timer, looked at later, is about the same.
     #[must_use]
     pub fn brief(mut self) -> Self {
         self.0.brief = true;

@@ -45,7 +45,7 @@ pub struct Report {
     pub attempts: usize,
     /// Binds that failed.
     pub failed: usize,
-    /// Failures of which somebody was named.
+    /// Failures whose record names a process.
     pub named: usize,
     /// Failures whose holder let go in the microseconds after the kernel had refused, and was seen to.
     pub released: usize,
@@ -149,7 +149,7 @@ pub fn compare(played: &Part, log: &[Value]) -> Report {
         for (attempt, record) in attempts.iter().zip(told) {
             report.attempts += 1;
             if record["errno"] != attempt.errno {
-                let wrong = format!("{attempt:?} is told as {record}");
+                let wrong = format!("{attempt:?} is recorded as {record}");
                 report.problems.push(wrong);
             } else if attempt.errno != 0 {
                 look(&mut report, attempt, record, &holds);

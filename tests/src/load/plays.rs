@@ -37,7 +37,7 @@ use crate::{
 const ARENAS: usize = 4;
 /// Plays at once in each.
 const PLAYERS: usize = 3;
-/// How often one play is tried: what others left in the namespace can be in its script's way.
+/// How often one play is tried: its script can conflict with what others left in the namespace.
 const TRIES: usize = 3;
 
 /// What came of it.
@@ -160,8 +160,8 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    /// Plays a group's scenarios in the network namespace of this thread, which the threads that it starts are in too. If
-    /// `namespace` is given nobody else is in it, and no address in use may be told there that was not.
+    /// Plays a group's scenarios in the network namespace of this thread and of those that it starts. If `namespace` is
+    /// given nobody else is in it, and portwatch must report no `EADDRINUSE` there that did not happen.
     fn play_group(&self, group: &Group, players: usize, namespace: Option<u64>) -> Result<()> {
         let began = self.log.mark()?;
         let queue = Mutex::new(group.plays.iter());
@@ -222,7 +222,7 @@ impl Stage<'_> {
     }
 }
 
-/// Plays a scenario. Gives the truth, and what is wrong with its records, of which nothing is left in the log then.
+/// Plays a scenario. Gives the truth, and what is wrong with its records; takes these out of the log.
 fn play(binary: &Path, log: &Log, scenario: &str) -> Result<(Truth, Vec<String>)> {
     let player = Player::start(binary, scenario, &[])?;
     let director = player.pid();
@@ -243,7 +243,7 @@ fn play(binary: &Path, log: &Log, scenario: &str) -> Result<(Truth, Vec<String>)
     let mut truth = match truth {
         Ok(truth) => truth,
         Err(error) => {
-            // Nobody knows what was to be told.
+            // Nobody knows which records to expect.
             log.forget_family(director);
             return Err(error);
         }

@@ -1,4 +1,4 @@
-//! What goes wrong with the tracing itself: records that are lost, and a pause of which nothing is known.
+//! What goes wrong with the tracing itself: lost records, and a pause without any.
 
 use std::io;
 

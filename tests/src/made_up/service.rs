@@ -140,7 +140,7 @@ impl Service {
         }
     }
 
-    /// The service runs, ends, and something may be in the way of the next run.
+    /// The service runs, ends, and something may block the next run.
     fn round(&mut self) {
         let mut events: Vec<(i64, Body)> = Vec::new();
         let own = self.process(self.name);
@@ -173,7 +173,7 @@ impl Service {
             }
         }
         events.sort_by_key(|(time, _)| *time);
-        // What ends later than the next round begins is told late; times of a log only grow.
+        // An event later than the next round's beginning is recorded at that beginning: times of a log only grow.
         let next = self.time;
         for event in &mut events {
             event.0 = event.0.min(next);

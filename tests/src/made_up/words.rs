@@ -119,7 +119,7 @@ pub(super) fn attempt(op: Op, process: &Process, port: u16, cookie: u64) -> Atte
     }
 }
 
-/// A socket in the way.
+/// A socket that blocks.
 pub(super) struct Way<'a> {
     pub(super) state: State,
     pub(super) owner: &'a Process,

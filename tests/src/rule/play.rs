@@ -84,7 +84,7 @@ impl Play<'_> {
             .map(drop)
     }
 
-    /// The existing socket listens, as the other one in its way is the binder.
+    /// The existing socket listens: now it is the binder, and the other socket may conflict with it.
     fn existing_listens(&mut self) -> Result<bool> {
         let socket = self.staged.socket.as_ref().context("closed")?;
         let answer = socket::listen(socket)?;

@@ -139,7 +139,7 @@ pub(super) fn listen(socket: &OwnedFd) -> Result<Answer> {
     answer(nix::sys::socket::listen(socket, Backlog::MAXCONN)).context("listen")
 }
 
-/// Binds where nothing can be in the way.
+/// Binds where nothing can conflict.
 pub(super) fn claim(socket: &OwnedFd, addr: IpAddr, port: u16) -> Result<()> {
     ensure!(
         bind(socket, addr, port)? == Answer::Granted,
@@ -148,7 +148,7 @@ pub(super) fn claim(socket: &OwnedFd, addr: IpAddr, port: u16) -> Result<()> {
     Ok(())
 }
 
-/// Listens where nothing can be in the way.
+/// Listens where nothing can conflict.
 pub(super) fn serve(socket: &OwnedFd) -> Result<()> {
     ensure!(listen(socket)? == Answer::Granted, "cannot listen");
     // accept() must not wait for ever if the connection is not there.

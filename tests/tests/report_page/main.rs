@@ -260,10 +260,7 @@ fn who_blocked_whom_comes_first() {
         .collect();
     assert_eq!(expected.len(), 4);
     assert_eq!(shown, Value::from(expected));
-    assert!(
-        page.drawn()[3] > 3,
-        "bands from attempts to what was in their way"
-    );
+    assert!(page.drawn()[3] > 3, "bands from attempts to their blockers");
     page.run("document.querySelector('.pair').click()");
     page.until("document.getElementById('found').textContent");
     page.is_quiet();
@@ -331,7 +328,7 @@ fn a_whole_log_has_no_gaps() {
     page.is_quiet();
 }
 
-/// Words are told from what is behind them: 4.5 to 1, as WCAG has it.
+/// Words stand out from their background: 4.5 to 1, as WCAG has it.
 #[test]
 fn words_can_be_read() {
     let Some(page) = page(Log::of(400)) else {

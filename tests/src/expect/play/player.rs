@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{expect::truth::Truth, lab::Stop};
 
-/// A scenario that is being played. It prints a line whenever it stops, goes on when it is told to, and prints the truth in
-/// the end. One that is dropped before goes on alone.
+/// A scenario that is being played. It prints a line whenever it stops, goes on at the next line of its input, and
+/// prints the truth in the end. One that is dropped before goes on alone.
 pub(crate) struct Player {
     process: Child,
     go_on: ChildStdin,
@@ -55,8 +55,8 @@ impl Player {
         Ok(self)
     }
 
-    /// Goes on to the end, and calls wherever it stops after the checkpoint, while everybody is still there. It is told the
-    /// cause that is given.
+    /// Goes on to the end. Calls `at_stop` wherever the scenario stops after the checkpoint, while every process is
+    /// still there, and sends the scenario the cause that it returns.
     pub(crate) fn finish(
         mut self,
         mut at_stop: impl FnMut(&Stop) -> Option<String>,

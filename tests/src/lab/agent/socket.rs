@@ -205,7 +205,7 @@ pub(super) fn connect_unix(socket: &OwnedFd, to: &Target) -> Result<Reply> {
     Ok(Reply::Done)
 }
 
-/// There is no event to wait for: what stands in the way is a mini-socket that must be a second old.
+/// There is no event to wait for: a mini-socket blocks the address until it is a second old.
 pub(super) fn connect_once_allowed(socket: &OwnedFd, to: SocketAddr) -> Result<Reply> {
     let deadline = Instant::now() + patience();
     while let Err(errno) = sys_connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {

@@ -1,4 +1,4 @@
-//! Connections that are in the way: outgoing ones, and those that outlive their listener.
+//! Connections that block a port: outgoing ones, and those that outlive their listener.
 
 use anyhow::Result;
 

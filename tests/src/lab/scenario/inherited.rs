@@ -27,7 +27,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new("same-service-stopping", stopping),
 ];
 
-/// What must be said of a socket that `leak` has from `server`, which has none any more.
+/// What portwatch must report of a socket that `leak` has from `server`, which has none any more.
 fn leaked(
     port: std::net::SocketAddr,
     (server, alive): (&Process<'_>, bool),

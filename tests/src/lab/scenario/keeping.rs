@@ -1,4 +1,4 @@
-//! A socket stays open of which nobody has a descriptor.
+//! A socket stays open although no process has a descriptor of it.
 
 use std::net::SocketAddr;
 

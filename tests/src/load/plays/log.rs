@@ -38,7 +38,7 @@ struct Shared {
     changed: Condvar,
 }
 
-/// What has been told, and not been taken.
+/// Records that have been read, and not been taken.
 #[derive(Default)]
 pub(super) struct Told {
     /// Attempts by process, in order.
@@ -91,7 +91,7 @@ impl Log {
         })
     }
 
-    /// Waits until what has been told gives the answer.
+    /// Waits until the records give the answer.
     pub(super) fn wait_until(
         &self,
         patience: Duration,
@@ -110,8 +110,8 @@ impl Log {
         Ok(())
     }
 
-    /// Waits until everything that has happened has been told. Records come in the order of events: behind that of a bind
-    /// of our own, none of what was before it is missing. Gives that record's number.
+    /// Waits until everything that has happened is recorded. Records come in the order of events: once the record of a
+    /// bind of our own is there, no earlier one is missing. Gives that record's number.
     pub(super) fn mark(&self) -> Result<u64> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -125,12 +125,12 @@ impl Log {
         number.context("the mark is gone")
     }
 
-    /// Takes what was told of a process.
+    /// Takes the records of a process.
     pub(super) fn take(&self, pid: u32) -> Vec<Value> {
         self.shared.lock().by_pid.remove(&pid).unwrap_or_default()
     }
 
-    /// Forgets what was told of a process, its children and theirs.
+    /// Forgets the records of a process, its children and theirs.
     pub(super) fn forget_family(&self, first: u32) {
         let mut told = self.shared.lock();
         let mut family = vec![first];
