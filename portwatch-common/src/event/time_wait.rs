@@ -8,7 +8,7 @@ use super::{Header, owner::Owner, socket::Socket};
 pub mod action {
     /// It began; [`super::Socket::substate`] tells what it waits for.
     pub const ENTER: u32 = 1;
-    /// Its timer was set anew.
+    /// The kernel set its timer again.
     pub const REARM: u32 = 2;
     /// It ended.
     pub const LEAVE: u32 = 3;

@@ -4,7 +4,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Values of [`UnixSocket::role`].
 pub mod role {
-    /// Whether it has the name itself cannot be told.
+    /// Whether the socket has the name itself is not known.
     pub const UNKNOWN: u8 = 0;
     /// It has the name: `bind()` gave it.
     pub const NAMED: u8 = 1;

@@ -11,9 +11,9 @@
 //!   comes next, and may take the conflict back. For a specific address the bucket has the address already, and none
 //!   follows.
 //!
-//! Not on `inet_csk_bind_conflict()`: since 6.1 a specific binder fails against a wildcard socket before that is called
-//! (`inet_bhash2_addr_any_conflict()`). Nor on `inet_bhash2_conflict()`, of which compilers leave only an `.isra.0`
-//! copy.
+//! Not on `inet_csk_bind_conflict()`: since 6.1 `inet_bhash2_addr_any_conflict()` refuses a specific binder against a
+//! wildcard socket before the kernel calls it. Nor on `inet_bhash2_conflict()`: Debian's kernels from 6.12 on have only
+//! its `.isra.0` copy, and BTF lists no such copies.
 
 use aya_ebpf::{
     helpers::{
@@ -107,7 +107,7 @@ pub fn bind_conflict(ctx: FExitContext) -> i32 {
 #[fexit(function = "inet_rcv_saddr_equal")]
 pub fn saddr_equal(ctx: FExitContext) -> i32 {
     undisturbed(|| {
-        // Without wildcards it is not a bind that asks.
+        // The kernel looks for a conflict only with `match_wildcard`.
         if ctx.arg::<u64>(2) as u8 == 0 {
             return 0;
         }

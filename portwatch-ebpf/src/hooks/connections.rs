@@ -111,7 +111,7 @@ pub fn sock_graft(ctx: FEntryContext) -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn record(context: u32, key: u64, role: u32) -> i32 {
     let current = task::Pointer::current();
-    // A deferred `fput()`: no owner is better than a kernel thread.
+    // `delayed_fput()` closes in a kworker: no owner is better than a kernel thread.
     if current.is_kernel_thread() {
         return 0;
     }

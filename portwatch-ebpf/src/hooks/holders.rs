@@ -58,7 +58,7 @@ pub fn describe(sk: u64, out: &mut Socket) -> bool {
     let Some(work) = Work::of(Context::Iterator as u32) else {
         return false;
     };
-    // SAFETY: the buffer is a map value of that length, of which iterators have one of their own.
+    // SAFETY: the buffer has that length, and lies in a map value that only this CPU's iterators use.
     let Some(common) = (unsafe { Common::copy(sk, (*work).common.as_mut_ptr()) }) else {
         return false;
     };

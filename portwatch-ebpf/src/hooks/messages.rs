@@ -57,7 +57,7 @@ pub extern "C" fn messages(ctx: *mut TaskFile) -> i32 {
         let Some(search) = Search::current() else {
             return 0;
         };
-        // SAFETY: a map value, of which this CPU's iterator has one of its own.
+        // SAFETY: a map value that only this CPU's iterator uses.
         let search = unsafe { &mut *search };
         search.head = head;
         search.skb = first;
@@ -97,7 +97,7 @@ pub extern "C" fn message_step() -> u32 {
     let Some(search) = Search::current() else {
         return END;
     };
-    // SAFETY: a map value, of which this CPU's iterator has one of its own.
+    // SAFETY: a map value that only this CPU's iterator uses.
     let search = unsafe { &mut *search };
     if search.index < search.count {
         // At most `count` of them, which the kernel limits to `SCM_MAX_FD`; a wrong one costs a step each.

@@ -75,7 +75,7 @@ fn listen_begins(ctx: &TracePointContext) -> i32 {
     let fd = argument(ctx, ARG0) as i32;
     let mut call = Call::new(op::LISTEN, fd);
     call.backlog = argument(ctx, ARG1) as i32;
-    // Without a port the kernel picks one. Only now can that be told: on return the socket has a port either way.
+    // `inet_csk_listen_start()` picks a missing port. Only the entry shows that: on return there is one either way.
     let sk = descriptor::from_fd(fd).sk;
     let family: u16 = read(sk, offset!(skc_family));
     if family == AF_INET || family == AF_INET6 {

@@ -103,7 +103,7 @@ pub extern "C" fn compose(context: u32, sk: u64) -> u32 {
     if attempt.errno == 0 {
         what = remember(attempt);
     } else if attempt.requested.port != 0 {
-        // From the first refusal on the port is watched, so that the next one is told with its history.
+        // The first refusal marks the port as watched: portwatch then knows the port's history at the next one.
         let bits = if attempt.errno == EADDRINUSE {
             bit::FAILED | bit::REFUSED
         } else {

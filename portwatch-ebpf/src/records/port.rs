@@ -17,8 +17,8 @@ use crate::{
     state::{owners, ports},
 };
 
-/// True for a socket whose life is streamed: every one on a port of `--port`. On a port that was only refused to
-/// somebody, all but the connections that a listener accepted, of which there may be thousands in a second.
+/// True for a socket whose life is streamed: every socket on a port of `--port`. On a port that was only refused to
+/// somebody, every socket except accepted connections: a listener may accept thousands in a second.
 #[inline(always)]
 pub fn is_streamed(socket: &Socket, owner: &Owner) -> bool {
     ports::has(socket.local.port, bit::ASKED) || how_of(socket, owner.roles) != how::UNKNOWN

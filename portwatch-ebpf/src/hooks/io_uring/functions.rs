@@ -68,7 +68,7 @@ pub fn enter_listen_socket(ctx: FEntryContext) -> i32 {
         if !inet && family != AF_UNIX {
             return 0;
         }
-        // As at the entry of `listen()`: a port of 0 is not there any more on return.
+        // As at the entry of `listen()`: on return the socket has a port either way.
         let op = if inet && read::<u16>(sk, offset!(skc_num)) == 0 {
             op::AUTOBIND
         } else {
