@@ -192,7 +192,7 @@ fn what_is_no_log_is_an_error() {
 }
 
 #[test]
-fn a_rotated_set_is_one_story() {
+fn a_rotated_set_is_one_log() {
     let dir = TempDir::new().unwrap();
     let all = lines(&records());
     // Each file begins with a `start` record, which has the number of the record before it.

@@ -30,7 +30,7 @@ fn retry(free: u16, taken: u16) -> Result<Load> {
 }
 
 #[test]
-fn ten_thousand_retries_are_one_story_in_a_few_lines() {
+fn ten_thousand_retries_are_one_episode_in_a_few_lines() {
     if !can_trace() {
         return;
     }

@@ -69,7 +69,7 @@ fn keys_go_from_attempt_to_attempt() {
     page.press(ENTER);
     page.until("!document.getElementById('details').hidden");
     let details = page.text("#details");
-    for part in ["EADDRINUSE", "What helps", "In the way", "Who tried"] {
+    for part in ["EADDRINUSE", "What helps", "Blocked by", "Who tried"] {
         assert!(details.contains(part), "{part}: {details}");
     }
     page.press(ESCAPE);
