@@ -5,6 +5,10 @@
 //! slower or faster meanwhile changes both sides of a pair, and the spread shows how much it is to be trusted.
 
 #![expect(
+    clippy::missing_errors_doc,
+    reason = "they fail when the kernel or portwatch does not do what a measurement needs"
+)]
+#![expect(
     clippy::cast_precision_loss,
     reason = "nanoseconds and counts lie far below 2^53"
 )]

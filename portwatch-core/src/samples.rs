@@ -4,6 +4,8 @@
     missing_docs,
     clippy::must_use_candidate,
     clippy::missing_panics_doc,
+    clippy::return_self_not_must_use,
+    clippy::unwrap_used,
     reason = "for tests; the names say it"
 )]
 

@@ -107,10 +107,13 @@ fn on_other_kernels() -> Result<()> {
     Ok(())
 }
 
+/// Readies the machine for the tests.
+type Preparation = fn() -> Result<()>;
+
 /// Installs the programs that the tests run, fetches kernels, mounts tracefs. In CI each of them has to succeed; elsewhere
 /// the tests that miss something say so.
 fn prepare(parts: &mut Parts) {
-    let preparations: [(&'static str, fn() -> Result<()>); 3] = [
+    let preparations: [(&'static str, Preparation); 3] = [
         ("programs", setup::tests),
         ("kernels", || kernels::ensure_all(false)),
         ("tracefs", mount_tracefs),

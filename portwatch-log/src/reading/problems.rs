@@ -40,6 +40,7 @@ struct OfLog {
 
 impl Problems {
     /// Of these logs, which have so many bytes; `None` if one of them is a pipe.
+    #[must_use]
     pub fn new(logs: &[Log], size: Option<u64>, output: Output) -> Self {
         let of_log = |log: &Log| OfLog {
             name: log

@@ -54,7 +54,7 @@ impl Parts {
 
 /// A line for each.
 fn listed(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("\n  {line}")).collect()
+    lines.iter().flat_map(|line| ["\n  ", line]).collect()
 }
 
 #[cfg(test)]
