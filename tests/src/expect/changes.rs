@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, ops::RangeInclusive};
 use serde_json::{Value, json};
 
 use super::truth::{Change, Kind};
-use super::{abilities, is_missing, is_traced, text};
+use super::{
+    means::{abilities, is_missing, is_traced},
+    text,
+};
 
 /// Timers end up to 5.1 s late (a timer of 60 s at 100 Hz), and an emulated machine may be late, too.
 const LATE_MS: u64 = 6_000;

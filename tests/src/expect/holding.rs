@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::truth::Primary;
-use super::{Difference, means::is_missing};
+use super::{attempt::Difference, means::is_missing};
 
 /// What portwatch sees of processes.
 #[derive(Clone, Copy)]

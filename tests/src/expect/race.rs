@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::truth::Failure;
-use super::{Difference, means::abilities};
+use super::{attempt::Difference, means::abilities};
 
 impl Difference {
     /// Checks the processes that the record names. True if it gives another allowed cause: no more is demanded then.
