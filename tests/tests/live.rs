@@ -24,7 +24,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use portwatch_tests::{
     expect::{
         Proven, hides_calls,
-        play::{BATCH, Outcome, Verifier},
+        play::{BATCH, Outcome, Runner},
     },
     harness::{Trace, can, can_trace, portwatch_binary},
     lab::{TOO_LATE, scenario::all},
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     let is_wanted = |name: &&str| runs(&late(name));
     let (wanted, others): (Vec<_>, Vec<_>) = names.into_iter().partition(is_wanted);
     for names in wanted.chunks(BATCH).chain(others.chunks(BATCH)) {
-        let batch = Arc::new(Batch::new(names, Verifier::verify_late));
+        let batch = Arc::new(Batch::new(names, Runner::play_late));
         for &name in names {
             let batch = Arc::clone(&batch);
             trials.push(Trial::test(late(name), move || batch.judge(name)));
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     let (wanted, others): (Vec<_>, Vec<_>) = those(true).into_iter().partition(|name| runs(name));
     let mut beside = None;
     for names in [&wanted, &others] {
-        let batch = Arc::new(Batch::new(names, Verifier::verify_watched));
+        let batch = Arc::new(Batch::new(names, Runner::play_watched));
         for &name in names {
             let batch = Arc::clone(&batch);
             trials.push(Trial::test(name, move || batch.judge(name)));
@@ -71,15 +71,13 @@ fn main() -> ExitCode {
     let beside = beside.filter(|_| !hides_calls());
     if let Some(batch) = beside.filter(|batch| !batch.names.is_empty() && !arguments.list) {
         // The trials look at what has come of it. If it cannot be played, they say so.
-        thread::spawn(move || {
-            verifier().map(|verifier| verifier.map(|it| batch.play(&it).is_ok()))
-        });
+        thread::spawn(move || runner().map(|runner| runner.map(|it| batch.play(&it).is_ok())));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Some(Ok(trace)) = shared.lock().expect("nobody panics with it").take() {
         let trace = Arc::into_inner(trace).expect("all trials are over");
-        let verifier = verifier().ok().flatten().expect("it has traced");
-        let finished = verifier.end(trace).expect("a sound log");
+        let runner = runner().ok().flatten().expect("it has traced");
+        let finished = runner.end(trace).expect("a sound log");
         assert!(finished.ended.status.success(), "{:?}", finished.ended);
     }
     if let Some(path) = env::var_os("PORTWATCH_TEST_PROVEN") {
@@ -98,27 +96,27 @@ fn late(scenario: &str) -> String {
 }
 
 fn from_the_beginning(scenario: &str, shared: &Shared) -> Result<(), Failed> {
-    let Some(verifier) = verifier()? else {
+    let Some(runner) = runner()? else {
         return Ok(());
     };
     let trace = {
         let mut shared = shared.lock().map_err(|_| "portwatch has not started")?;
         let started = shared.get_or_insert_with(|| {
-            let trace = verifier.trace();
+            let trace = runner.trace();
             trace.map(Arc::new).map_err(|error| format!("{error:#}"))
         });
         Arc::clone(started.as_ref().map_err(String::as_str)?)
     };
-    judge(verifier.verify(&trace, scenario), || {
-        let alone = verifier.trace()?;
-        let outcome = verifier.verify(&alone, scenario)?;
-        verifier.end(alone)?;
+    judge(runner.play(&trace, scenario), || {
+        let alone = runner.trace()?;
+        let outcome = runner.play(&alone, scenario)?;
+        runner.end(alone)?;
         Ok(outcome)
     })
 }
 
 /// Plays scenarios together. What came of each is in the order of their names.
-type Play = fn(&Verifier, &[&str]) -> Result<Vec<Result<Outcome>>>;
+type Play = fn(&Runner, &[&str]) -> Result<Vec<Result<Outcome>>>;
 
 /// Scenarios that have one portwatch for them. The first of their trials plays all of them.
 struct Batch {
@@ -138,17 +136,17 @@ impl Batch {
     }
 
     /// What came of them, whoever played them.
-    fn play(&self, verifier: &Verifier) -> &Result<Vec<Result<Outcome>>> {
+    fn play(&self, runner: &Runner) -> &Result<Vec<Result<Outcome>>> {
         self.outcomes
-            .get_or_init(|| (self.play)(verifier, &self.names))
+            .get_or_init(|| (self.play)(runner, &self.names))
     }
 
     fn judge(&self, scenario: &str) -> Result<(), Failed> {
-        let Some(verifier) = verifier()? else {
+        let Some(runner) = runner()? else {
             return Ok(());
         };
         let failed = |error: &anyhow::Error| Failed::from(format!("{error:#}"));
-        let outcomes = self.play(&verifier).as_ref().map_err(failed)?;
+        let outcomes = self.play(&runner).as_ref().map_err(failed)?;
         let mut named = self.names.iter().zip(outcomes);
         let (_, outcome) = named
             .find(|(name, _)| **name == scenario)
@@ -158,17 +156,17 @@ impl Batch {
             Err(error) => Err(anyhow!("{error:#}")),
         };
         judge(outcome, || {
-            let mut alone = (self.play)(&verifier, &[scenario])?;
+            let mut alone = (self.play)(&runner, &[scenario])?;
             alone.pop().context("nothing came of it")?
         })
     }
 }
 
-fn verifier() -> Result<Option<Verifier>, Failed> {
+fn runner() -> Result<Option<Runner>, Failed> {
     if !can_trace() {
         return Ok(None);
     }
-    Ok(Some(Verifier {
+    Ok(Some(Runner {
         portwatch: portwatch_binary()?,
         scenarios: env!("CARGO_BIN_EXE_scenario").into(),
         arguments: Vec::new(),

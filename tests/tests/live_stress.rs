@@ -12,7 +12,7 @@ use std::{
 };
 
 use portwatch_tests::{
-    expect::play::Verifier,
+    expect::play::Runner,
     harness::{can_trace, portwatch_binary},
     load::{churn, plays},
 };
@@ -22,8 +22,8 @@ const PLAYS: usize = 5000;
 /// Each portwatch would tell what the other test does, too.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-fn verifier() -> Verifier {
-    Verifier {
+fn runner() -> Runner {
+    Runner {
         portwatch: portwatch_binary().unwrap(),
         scenarios: env!("CARGO_BIN_EXE_scenario").into(),
         arguments: Vec::new(),
@@ -40,7 +40,7 @@ fn five_thousand_plays() {
     let seed = env::var("PORTWATCH_TEST_SEED").ok();
     let seed = seed.map_or_else(|| fastrand::u64(..), |seed| seed.parse().unwrap());
     eprintln!("seed {seed}");
-    let report = plays::run(&verifier(), PLAYS, seed).unwrap();
+    let report = plays::run(&runner(), PLAYS, seed).unwrap();
     eprintln!("{report}");
     plays::judge(&report).unwrap();
 }
@@ -51,7 +51,7 @@ fn holders_that_are_gone_at_once() {
         return;
     }
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let report = churn::run(&verifier()).unwrap();
+    let report = churn::run(&runner()).unwrap();
     eprintln!("{report}");
     churn::judge(&report).unwrap();
 }

@@ -1,4 +1,4 @@
-//! Plays scenarios, and verifies what portwatch says of them.
+//! Plays scenarios, and compares what portwatch says of them.
 
 use std::{
     ffi::OsString,
@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use portwatch_tests::{
-    expect::play::{BATCH, Outcome, Verifier},
+    expect::play::{BATCH, Outcome, Runner},
     guest,
     harness::portwatch_binary,
     lab::{
@@ -191,7 +191,7 @@ fn main() -> Result<ExitCode> {
             let scenarios = std::env::current_exe()?;
             return verify(
                 &names,
-                &Verifier {
+                &Runner {
                     portwatch,
                     scenarios,
                     arguments,
@@ -229,12 +229,12 @@ fn main() -> Result<ExitCode> {
             portwatch,
             arguments,
         } => {
-            let verifier = Verifier {
+            let runner = Runner {
                 portwatch: portwatch.map_or_else(portwatch_binary, Ok)?,
                 scenarios: std::env::current_exe()?,
                 arguments,
             };
-            play_many(&verifier, plays, seed)?;
+            play_many(&runner, plays, seed)?;
         }
         Command::Rule { pairs, seed } => {
             let report = rule::run(pairs, seed)?;
@@ -260,9 +260,9 @@ fn main() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn play_many(verifier: &Verifier, plays: usize, seed: Option<u64>) -> Result<()> {
+fn play_many(runner: &Runner, plays: usize, seed: Option<u64>) -> Result<()> {
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-    let report = plays::run(verifier, plays, seed)?;
+    let report = plays::run(runner, plays, seed)?;
     writeln!(stdout(), "{report}")?;
     plays::judge(&report)
 }
@@ -286,7 +286,7 @@ fn role(text: &str) -> Result<churn::Role> {
 }
 
 /// Prints a line for each scenario, and one for each thing that is wrong. Exit code 1 if anything is.
-fn verify(names: &[String], verifier: &Verifier, late: bool) -> Result<ExitCode> {
+fn verify(names: &[String], runner: &Runner, late: bool) -> Result<ExitCode> {
     let is_wanted = |name: &&str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     let those = |watched| -> Vec<_> {
         let of_this_kind = all().filter(|scenario| scenario.watched == watched);
@@ -297,17 +297,17 @@ fn verify(names: &[String], verifier: &Verifier, late: bool) -> Result<ExitCode>
     let mut all_well = true;
     if late {
         for batch in names.chunks(BATCH) {
-            for (name, outcome) in batch.iter().zip(verifier.verify_late(batch)?) {
+            for (name, outcome) in batch.iter().zip(runner.play_late(batch)?) {
                 all_well &= tell(name, outcome)?;
             }
         }
     } else {
-        let trace = verifier.trace()?;
+        let trace = runner.trace()?;
         for name in names {
-            all_well &= tell(name, verifier.verify(&trace, name))?;
+            all_well &= tell(name, runner.play(&trace, name))?;
         }
         trace.stop()?;
-        for (name, outcome) in watched.iter().zip(verifier.verify_watched(&watched)?) {
+        for (name, outcome) in watched.iter().zip(runner.play_watched(&watched)?) {
             all_well &= tell(name, outcome)?;
         }
     }

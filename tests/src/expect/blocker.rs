@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::attempt::{Difference, reuse_options, sorted};
-use super::truth::{Behalf, Primary};
+use super::truth::{Primary, Proxy};
 
 /// States in which no process can reach a socket.
 const OUT_OF_REACH: &[&str] = &["time_wait", "fin_wait1", "fin_wait2", "last_ack", "closing"];
@@ -65,10 +65,10 @@ impl Difference {
         }
         self.owner(expected, blocker);
         self.holding(expected, blocker);
-        self.behalf(expected.on_behalf_of.as_ref(), &blocker["on_behalf_of"]);
+        self.proxy(expected.on_behalf_of.as_ref(), &blocker["on_behalf_of"]);
     }
 
-    fn behalf(&mut self, expected: Option<&Behalf>, told: &Value) {
+    fn proxy(&mut self, expected: Option<&Proxy>, told: &Value) {
         let Some(expected) = expected else {
             return self.same("on_behalf_of", told, &Value::Null);
         };

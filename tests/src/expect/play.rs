@@ -31,9 +31,9 @@ pub const BATCH: usize = 14;
 /// How long a `TIME_WAIT` can last, re-armed and late: the longest wait of a scenario's.
 const LONGEST_WAIT: Duration = Duration::from_secs(80);
 
-/// What is run.
+/// Plays scenarios while this portwatch watches.
 #[derive(Clone, Debug)]
-pub struct Verifier {
+pub struct Runner {
     /// The portwatch binary.
     pub portwatch: PathBuf,
     /// The scenario binary.
@@ -70,7 +70,7 @@ impl Outcome {
     }
 }
 
-impl Verifier {
+impl Runner {
     /// Starts portwatch.
     pub fn trace(&self) -> Result<Trace> {
         let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
@@ -96,13 +96,13 @@ impl Verifier {
     /// What came of each is in the order of their names.
     ///
     /// The more of them compete for a processor, the more some kernels hide from programs (since 7.2, see `missed`).
-    pub fn verify_watched(&self, scenarios: &[&str]) -> Result<Vec<Result<Outcome>>> {
+    pub fn play_watched(&self, scenarios: &[&str]) -> Result<Vec<Result<Outcome>>> {
         let trace = self.watching_trace()?;
         let stage = Mutex::new(());
         let outcomes = thread::scope(|scope| {
             let play = |name: &&str| {
                 let (name, trace, stage) = ((*name).to_owned(), &trace, &stage);
-                scope.spawn(move || self.verify_in_turn(trace, &name, stage))
+                scope.spawn(move || self.play_in_turn(trace, &name, stage))
             };
             let playing: Vec<_> = scenarios.iter().map(play).collect();
             playing.into_iter().map(joined).collect()
@@ -112,7 +112,7 @@ impl Verifier {
     }
 
     /// Plays a scenario, on a stage that it leaves to others while it waits for what takes its time.
-    fn verify_in_turn(&self, trace: &Trace, scenario: &str, stage: &Mutex<()>) -> Result<Outcome> {
+    fn play_in_turn(&self, trace: &Trace, scenario: &str, stage: &Mutex<()>) -> Result<Outcome> {
         let enter = || stage.lock().unwrap_or_else(PoisonError::into_inner);
         let mut on_stage = Some(enter());
         let before = trace.look(<[Value]>::len)?;
@@ -128,7 +128,7 @@ impl Verifier {
     }
 
     /// Plays a scenario while this portwatch watches, others perhaps at the same time.
-    pub fn verify(&self, trace: &Trace, scenario: &str) -> Result<Outcome> {
+    pub fn play(&self, trace: &Trace, scenario: &str) -> Result<Outcome> {
         let before = trace.look(<[Value]>::len)?;
         let player = Player::start(&self.scenarios, scenario, &[])?;
         let truth = player.finish(|stop| await_records(trace, before, stop))?;
@@ -138,7 +138,7 @@ impl Verifier {
 
     /// Plays scenarios, and starts one portwatch for them when each has come to its checkpoint, where the port is held
     /// already. What came of each is in the order of their names.
-    pub fn verify_late(&self, scenarios: &[&str]) -> Result<Vec<Result<Outcome>>> {
+    pub fn play_late(&self, scenarios: &[&str]) -> Result<Vec<Result<Outcome>>> {
         let start = |name: &&str| Player::start(&self.scenarios, name, &["--pause"]);
         // All of them run before the first is waited for.
         let players: Vec<_> = scenarios.iter().map(start).collect();

@@ -169,7 +169,7 @@ pub struct Primary {
     /// The signal that its owner was sent, and the pid of who sent it.
     pub stopping: Option<(String, u32)>,
     /// On whose behalf its holder keeps it.
-    pub on_behalf_of: Option<Behalf>,
+    pub on_behalf_of: Option<Proxy>,
     /// Others conflict too, and the kernel may have refused for one of them: it stops at the first.
     pub one_of_many: bool,
 }
@@ -187,10 +187,10 @@ pub struct Inherited {
     pub steps: Vec<String>,
 }
 
-/// Whom a process has a socket for.
+/// On whose behalf a proxy holds a socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "docs/records.md describes them")]
-pub struct Behalf {
+pub struct Proxy {
     pub role: String,
     pub target: Option<String>,
     /// Id of the container.

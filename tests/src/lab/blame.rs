@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Process, Sock};
-use crate::expect::truth::{Behalf, Failure, Inherited, Named, Primary};
+use crate::expect::truth::{Failure, Inherited, Named, Primary, Proxy};
 
 /// What portwatch must report of a failure: the script puts it together, word by word.
 #[derive(Clone, Debug)]
@@ -266,8 +266,8 @@ impl Blame {
 
     /// The holder of the socket to act on keeps it on behalf of others.
     #[must_use]
-    pub fn for_others(mut self, behalf: Behalf) -> Self {
-        self.change(|primary| primary.on_behalf_of = Some(behalf));
+    pub fn for_others(mut self, proxy: Proxy) -> Self {
+        self.change(|primary| primary.on_behalf_of = Some(proxy));
         self
     }
 

@@ -1,7 +1,6 @@
 //! The scenarios: each makes one cause happen.
 
 mod address;
-mod behalf;
 mod binder;
 mod connection;
 mod episode;
@@ -11,6 +10,7 @@ mod listener;
 mod namespace;
 mod other;
 mod policy;
+mod proxy;
 mod race;
 mod refusal;
 mod reuseport;
@@ -90,7 +90,7 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         binder::SCENARIOS,
         refusal::SCENARIOS,
         namespace::SCENARIOS,
-        behalf::SCENARIOS,
+        proxy::SCENARIOS,
         policy::SCENARIOS,
         unix::SCENARIOS,
         keeping::SCENARIOS,

@@ -20,7 +20,7 @@ use serde_json::Value;
 pub use self::part::{Attempt, Hold, Part, Role, play};
 use super::plays::Arena;
 use crate::{
-    expect::play::{Verifier, await_what_has_happened},
+    expect::play::{Runner, await_what_has_happened},
     harness::totals,
 };
 
@@ -74,13 +74,13 @@ impl fmt::Display for Report {
 }
 
 /// Does it while portwatch watches.
-pub fn run(verifier: &Verifier) -> Result<Report> {
-    let trace = verifier.trace()?;
+pub fn run(runner: &Runner) -> Result<Report> {
+    let trace = runner.trace()?;
     let mut played = Part::default();
     for round in 0..ROUNDS {
         // A thread of its own, as it moves to another namespace.
         let part = thread::scope(|scope| {
-            let playing = scope.spawn(|| play_round(verifier, round));
+            let playing = scope.spawn(|| play_round(runner, round));
             let played = playing.join();
             played.unwrap_or_else(|_| Err(anyhow!("it panicked")))
         })?;
@@ -94,10 +94,10 @@ pub fn run(verifier: &Verifier) -> Result<Report> {
     Ok(compare(&played, &log))
 }
 
-fn play_round(verifier: &Verifier, round: u32) -> Result<Part> {
+fn play_round(runner: &Runner, round: u32) -> Result<Part> {
     Arena::new()?.enter(true)?;
     let start = |(role, name, times): &(Role, &str, u32)| -> Result<Child> {
-        let mut command = Command::new(&verifier.scenarios);
+        let mut command = Command::new(&runner.scenarios);
         command
             .args(["churn", role.as_str(), &format!("{name}{round}-")])
             .args([PORT.to_string(), times.to_string()]);

@@ -26,7 +26,7 @@ use self::{log::Log, plan::Group};
 use crate::{
     expect::{
         compare, hides_calls, is_traced,
-        play::{Player, Verifier},
+        play::{Player, Runner},
         truth::Truth,
     },
     harness::patience,
@@ -91,12 +91,12 @@ impl fmt::Display for Report {
 }
 
 /// Plays so many scenarios while one portwatch watches.
-pub fn run(verifier: &Verifier, plays: usize, seed: u64) -> Result<Report> {
+pub fn run(runner: &Runner, plays: usize, seed: u64) -> Result<Report> {
     let began = Instant::now();
     let groups = plan::groups(plays, seed);
-    let log = Log::start(verifier)?;
+    let log = Log::start(runner)?;
     let stage = Stage {
-        verifier,
+        runner,
         log: &log,
         tally: Mutex::default(),
     };
@@ -154,7 +154,7 @@ struct Tally {
 
 /// Where plays come to their end.
 struct Stage<'a> {
-    verifier: &'a Verifier,
+    runner: &'a Runner,
     log: &'a Log,
     tally: Mutex<Tally>,
 }
@@ -189,7 +189,7 @@ impl Stage<'_> {
 
     fn play(&self, scenario: &'static Scenario) {
         for left in (0..TRIES).rev() {
-            let played = play(&self.verifier.scenarios, self.log, scenario.name);
+            let played = play(&self.runner.scenarios, self.log, scenario.name);
             let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
             match played {
                 Ok((

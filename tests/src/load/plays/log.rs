@@ -19,7 +19,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::{
-    expect::play::Verifier,
+    expect::play::Runner,
     harness::{Run, check_totals, patience, trace_command},
 };
 
@@ -63,10 +63,10 @@ impl Shared {
 
 impl Log {
     /// Starts portwatch.
-    pub(super) fn start(verifier: &Verifier) -> Result<Self> {
+    pub(super) fn start(runner: &Runner) -> Result<Self> {
         let mut arguments = vec!["--format", "json"];
-        arguments.extend(verifier.arguments.iter().map(String::as_str));
-        let mut command = trace_command(&verifier.portwatch, &arguments);
+        arguments.extend(runner.arguments.iter().map(String::as_str));
+        let mut command = trace_command(&runner.portwatch, &arguments);
         let (from, to) = pipe()?;
         command.stdout(to);
         let run = Run::start_with_own_stdout(command)?;

@@ -1,4 +1,4 @@
-//! Programs that have ports for others.
+//! Real programs that hold ports on behalf of others.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Processes that have a port for others: programs of those names, with those arguments, which do as the script says.
+//! Proxies: processes under those programs' names, with those arguments, hold a port on behalf of others.
 
 use std::net::Ipv4Addr;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Scenario;
 use crate::{
-    expect::truth::Behalf,
+    expect::truth::Proxy,
     lab::{
         Blame, Cgroup, Lab, Process, loopback,
         protocol::Kind::{Tcp4, Udp4},
@@ -21,15 +21,15 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new("port-proxy-udp", socat),
 ];
 
-fn manager() -> Behalf {
-    Behalf {
+fn manager() -> Proxy {
+    Proxy {
         role: "service_manager".into(),
-        ..Behalf::default()
+        ..Proxy::default()
     }
 }
 
-fn relay(target: &str) -> Behalf {
-    Behalf {
+fn relay(target: &str) -> Proxy {
+    Proxy {
         role: "port_proxy".into(),
         target: Some(target.into()),
         container: None,
@@ -143,13 +143,13 @@ fn docker_proxy(lab: &Lab) -> Result<()> {
     let binder = lab.process("pw-binder")?;
     let listener = proxy.listener(Tcp4, port, &[])?;
     lab.checkpoint()?;
-    let behalf = Behalf {
+    let container = Proxy {
         container: Some(id.clone()),
         ..relay(&format!("{address}:80"))
     };
     let blame = Blame::cause("port-proxy")
         .by("listen", &proxy, listener, port)
-        .for_others(behalf)
+        .for_others(container)
         .remedy(&format!("stop the container docker:{}", &id[..12]))
         .no_remedy("SO_REUSEADDR");
     let socket = binder.socket(Tcp4)?;
