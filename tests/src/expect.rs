@@ -1,5 +1,14 @@
-//! What is expected of portwatch: a scenario's [`truth`], and its records compared with it. [`play`] plays scenarios while
-//! portwatch watches; [`log`] checks what must hold of every log.
+//! What is expected of portwatch: a scenario's [`truth`], and portwatch's records compared with it.
+//!
+//! - [`truth`]: what a scenario knows has happened.
+//! - [`play`]: plays scenarios while portwatch watches, and compares.
+//! - `attempt`, `blocker`, `holding`, `race`, `changes`, `episodes`: compare one subject each.
+//! - `means`: what a log and this kernel can show at all. Nothing else is demanded.
+//! - `proven`: the causes of the truth that the records show as well.
+//! - [`log`]: what must hold of every log, whatever has happened.
+//!
+//! In names, *truth* or *expected* is the scenario's side, *told* or *recorded* is portwatch's, and a *problem* is a
+//! difference.
 
 mod attempt;
 mod blocker;

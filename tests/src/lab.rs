@@ -1,4 +1,10 @@
 //! The vocabulary of the scenarios: processes, sockets, attempts and what portwatch must report of them.
+//!
+//! - [`scenario`]: the scripts, one file a subject.
+//! - [`Lab`], [`Process`], [`Sock`]: what a script acts with.
+//! - [`Blame`], [`Changed`]: what portwatch must report.
+//! - [`agent`], [`protocol`]: the obedient processes, and how a script commands them.
+//! - [`ports`], [`Cgroup`], [`Name`]: ports, control groups and names of namespaces that nobody else uses.
 
 pub mod agent;
 mod blame;
