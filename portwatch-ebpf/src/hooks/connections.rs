@@ -1,7 +1,7 @@
 //! Owners of connections: the processes that connect, accept and close.
 //!
-//! From tp_btf `inet_sock_set_state` and `security_sock_graft()`. Without them nobody could tell who left a TIME_WAIT:
-//! the mini-socket has no process, and at `tcp_time_wait()` `current` is any task that the packet interrupted.
+//! From tp_btf `inet_sock_set_state` and `security_sock_graft()`. Nothing later leads from a TIME_WAIT to a process:
+//! the mini-socket has none, and at `tcp_time_wait()` `current` is any task that the packet interrupted.
 //!
 //! `current` is the connector at CLOSE -> SYN_SENT. It is the closer at ESTABLISHED -> FIN_WAIT1 and CLOSE_WAIT ->
 //! LAST_ACK (`tcp_close_state()`), also when a process dies. At every other change it can be anybody.

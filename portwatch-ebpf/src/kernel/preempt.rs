@@ -1,9 +1,9 @@
 //! Programs that keep their CPU to themselves.
 //!
-//! The kernel skips a program on a CPU where the same one is under way, and only counts the miss. Up to 7.1 the
-//! programs of system calls' tracepoints run with preemption off, so that nothing else comes to run there meanwhile.
-//! Since 7.2 they can be preempted (`trace_call_bpf_faultable()`). Other tasks on that CPU would then bind unseen until
-//! the first goes on.
+//! The kernel skips a program on a CPU where the same one is under way, and only counts the miss. Programs of system
+//! calls' tracepoints ran with preemption off, so that nothing else came to run there meanwhile. Where the kernel has
+//! `trace_call_bpf_faultable()` (7.2), they can be preempted. Other tasks on that CPU would then bind unseen until the
+//! first goes on.
 //!
 //! So programs turn preemption off there with `bpf_preempt_disable()` (6.10). The loader asks for that only on such
 //! kernels: up to 6.14 the verifier refuses it in a program that calls functions of its own. Between the entry of a

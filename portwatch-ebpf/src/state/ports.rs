@@ -8,7 +8,7 @@ use core::arch::asm;
 use aya_ebpf::{macros::map, maps::Array};
 use portwatch_common::maps::{PORTS as PORT_BYTES, port as bit};
 
-/// [`bit`]s of each port. One value of 64 KiB: a map lookup by port would be a helper call for each event.
+/// [`bit`]s of each port, in one value.
 #[map]
 static PORTS: Array<[u8; PORT_BYTES]> = Array::with_max_entries(1, 0);
 

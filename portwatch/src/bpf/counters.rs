@@ -119,7 +119,7 @@ fn original(name: &str) -> &str {
 /// Waits until no program that was attached a moment ago still runs.
 ///
 /// `membarrier(MEMBARRIER_CMD_GLOBAL)` waits for a grace period of RCU: every program that counts runs under it, or, where
-/// tracepoints do not (since 7.0), with preemption off, which such a period waits for as well.
+/// tracepoints do not (since 7.2), with preemption off, which such a period waits for as well.
 pub fn wait_for_running_programs() {
     // SAFETY: the system call takes no pointers. Where it is missing there is nothing to wait with.
     unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
