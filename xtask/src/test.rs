@@ -30,6 +30,19 @@ pub(crate) enum Which {
 /// Suites of `tests/` that prove much without tracing.
 const COMMAND_LINE: &[&str] = &["cli", "cli_replay", "cli_report"];
 
+/// The packages with tests beside their code that need no other program.
+const BESIDE_THE_CODE: &[&str] = &[
+    "portwatch",
+    "portwatch-common",
+    "portwatch-core",
+    "portwatch-log",
+    "portwatch-report",
+    "xtask",
+];
+
+/// What the tests run.
+const PROGRAMS: &[&str] = &["--package", "portwatch", "--package", "portwatch-report"];
+
 /// Where the kernel's tracepoints are listed.
 const TRACEFS: &str = "/sys/kernel/tracing";
 
@@ -55,49 +68,31 @@ pub(crate) fn test(which: Which, arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Of a debug build, and without what needs root.
+/// With debug builds, which take less time than those that are shipped.
 fn quick(arguments: &[String]) -> Result<()> {
-    let mut cargo = cargo();
-    cargo
-        .args(["test", "--locked", "--no-fail-fast"])
+    let mut build = cargo();
+    run(build.args(["build", "--locked"]).args(PROGRAMS))?;
+    let mut test = cargo();
+    test.args(["test", "--locked", "--no-fail-fast"])
         .args(["--workspace", "--exclude", "portwatch-ebpf"])
         .args(["--lib", "--bins"])
+        .env("PORTWATCH_BIN", target_directory()?.join("debug/portwatch"))
         .env("PORTWATCH_TEST_NO_TRACE", "1");
     for suite in COMMAND_LINE {
-        cargo.args(["--test", suite]);
+        test.args(["--test", suite]);
     }
-    run(cargo.args(arguments))
+    run(test.args(arguments))
 }
 
 fn on_this_machine(which: Which, arguments: &[String]) -> Result<()> {
-    run(cargo().args([
-        "build",
-        "--release",
-        "--locked",
-        "--package",
-        "portwatch",
-        "--package",
-        "portwatch-report",
-    ]))?;
+    let mut build = cargo();
+    run(build
+        .args(["build", "--release", "--locked"])
+        .args(PROGRAMS))?;
     let mut cargo = cargo();
     cargo.args(["test", "--locked", "--no-fail-fast"]);
     match which {
-        Which::Unit => cargo.args([
-            "--package",
-            "portwatch",
-            "--package",
-            "portwatch-common",
-            "--package",
-            "portwatch-core",
-            "--package",
-            "portwatch-log",
-            "--package",
-            "portwatch-report",
-            "--package",
-            "portwatch-bench",
-            "--package",
-            "xtask",
-        ]),
+        Which::Unit => cargo.args(BESIDE_THE_CODE.iter().flat_map(|name| ["--package", name])),
         Which::Live => cargo.args(["--package", "portwatch-tests"]),
         _ => cargo.args(["--workspace", "--exclude", "portwatch-ebpf"]),
     };
