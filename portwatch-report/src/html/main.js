@@ -69,13 +69,17 @@ function select(lane, mark) {
   draw();
 }
 
+/** Where the stage is scrolled to for a selection whose tip is shown there already. */
+let revealed = null;
+
 /** Brings the selection into view. */
 function reveal() {
   const n = view.lanes.indexOf(view.lane);
   if (n < 0) return;
-  const top = view.tops[n], bottom = top + view.lane.height;
+  const top = view.tops[n], bottom = top + view.lane.height, before = stage.scrollTop;
   if (top < stage.scrollTop) stage.scrollTop = top;
   else if (bottom > stage.scrollTop + stage.clientHeight) stage.scrollTop = bottom - stage.clientHeight;
+  if (stage.scrollTop !== before) revealed = stage.scrollTop;
   if (view.mark !== null) {
     const time = view.lane.marks.time[view.mark], margin = (view.to - view.from) * .04;
     if (time < view.from + margin || time > view.to - margin) { const half = (view.to - view.from) / 2; show(time - half, time + half); }
@@ -231,7 +235,11 @@ lanes.addEventListener('pointerup', event => {
 lanes.addEventListener('pointerleave', () => { view.hover = null; showTip(null); draw(); });
 lanes.addEventListener('pointercancel', () => { drag = null; });
 lanes.addEventListener('dblclick', event => zoom(.4, event.offsetX));
-stage.addEventListener('scroll', () => { showTip(null); draw(); });
+stage.addEventListener('scroll', () => {
+  if (stage.scrollTop !== revealed) showTip(null);
+  revealed = null;
+  draw();
+});
 stage.addEventListener('wheel', event => {
   if (event.ctrlKey || event.metaKey) { event.preventDefault(); zoom(Math.exp(event.deltaY * .0022), event.clientX - lanes.getBoundingClientRect().left); } else if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) { event.preventDefault(); pan(event.shiftKey ? event.deltaY || event.deltaX : event.deltaX); }
 }, { passive: false });

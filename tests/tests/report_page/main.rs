@@ -81,6 +81,25 @@ fn keys_go_from_attempt_to_attempt() {
     page.is_quiet();
 }
 
+/// Scrolling hides what the mouse shows, but not what a key has scrolled to.
+#[test]
+fn keys_bring_what_they_show_into_view() {
+    let log = Log {
+        copies: 4,
+        ..Log::of(2000)
+    };
+    let Some(page) = page(log) else { return };
+    let scrolled = "document.getElementById('stage').scrollTop";
+    page.press(ARROW_DOWN.to_string().repeat(12));
+    assert!(page.run(&format!("return {scrolled}")).as_f64().unwrap() > 0.0);
+    page.until("!document.getElementById('tip').hidden");
+    let lane = page.text(".lane.current .port span");
+    assert!(!lane.is_empty() && page.text("#said").contains(&lane));
+    page.run(&format!("{scrolled} = 0"));
+    page.until("document.getElementById('tip').hidden");
+    page.is_quiet();
+}
+
 #[test]
 fn the_mouse_shows_who_and_why() {
     let Some(page) = page(Log::of(400)) else {
