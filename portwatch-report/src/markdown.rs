@@ -76,7 +76,7 @@ fn totals(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     table(
         out,
         "Worst blockers",
-        &["Who", "Failures", "Blocked for", "Ports"],
+        &["Who", "Failures", "Blocked others for", "Ports"],
         summary.worst_blockers.iter().map(|row| {
             let ports: Vec<_> = row.ports.iter().map(u16::to_string).collect();
             vec![

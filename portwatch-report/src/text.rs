@@ -156,7 +156,7 @@ impl Page<'_> {
             if row.blocked_ms > 0 {
                 write!(
                     self.out,
-                    ", blocked for {}",
+                    ", blocked others for {}",
                     span(row.blocked_ms.saturating_mul(1_000_000))
                 )?;
             }

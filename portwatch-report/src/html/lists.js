@@ -50,7 +50,7 @@ function pair(blocker, find) {
     side('holder', blocker.comm, blocker.home),
     make('span', { class: 'arrow' }, make('span', { class: 'unseen' }, ' blocked '), make('b', {}, count), make('span', { class: 'unseen' }, ' attempts of ')),
     make('span', { class: 'whom' }, ...whom),
-    make('span', { class: 'sub' }, [ports, blocker.ms ? `blocked for ${span(blocker.ms)}` : ''].filter(part => part).join(', ')));
+    make('span', { class: 'sub' }, [ports, blocker.ms ? `blocked others for ${span(blocker.ms)}` : ''].filter(part => part).join(', ')));
 }
 
 function row(name, number, sub, share, click) {

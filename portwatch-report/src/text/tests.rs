@@ -46,7 +46,7 @@ fn a_report() {
              4  node.service
 
     Worst blockers
-             4  python3 python3.service, blocked for 80 s, port 8080
+             4  python3 python3.service, blocked others for 80 s, port 8080
 
     Episodes
       12:00:20  node[4182] node.service  tcp 0.0.0.0:8080  5 attempts in 80 s, then it got it
@@ -184,7 +184,7 @@ fn as_markdown() {
 
     ## Worst blockers
 
-    | Who | Failures | Blocked for | Ports |
+    | Who | Failures | Blocked others for | Ports |
     |---|---|---|---|
     | python3 python3.service | 4 | 80 s | 8080 |
 
